@@ -1,0 +1,58 @@
+# The front door. `make` builds, `make demo` shows everything at work, `make test`
+# checks it; the rest is for people who change it. Meson does the building.
+BUILD ?= build
+MESON ?= meson
+NINJA ?= ninja
+PYTHON = .venv/bin/python
+PREFIX ?= /usr/local
+
+.PHONY: all deps python install demo test check system asan tsan fuzz bench \
+	lint format clean
+
+all: $(BUILD)/build.ninja
+	@$(NINJA) -C $(BUILD)
+
+deps:
+	@tools/install-deps
+
+$(BUILD)/build.ninja: | deps
+	@$(MESON) setup $(BUILD) --prefix $(PREFIX) $(if $(CI),--werror) >/dev/null
+
+install: all
+	$(MESON) install -C $(BUILD)
+
+# The unit tests and the fuzz targets' corpora, then what a user does.
+test: all check system
+
+check: all
+	$(MESON) test -C $(BUILD) --print-errorlogs
+
+system: all
+	$(PYTHON) -m pytest -q tests/system
+
+asan: | deps
+	@[ -f build-asan/build.ninja ] || $(MESON) setup build-asan \
+		-Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1 \
+		$(MESON) test -C build-asan --print-errorlogs
+
+tsan: | deps
+	@[ -f build-tsan/build.ninja ] || $(MESON) setup build-tsan \
+		-Db_sanitize=thread -Db_lundef=false >/dev/null
+	TSAN_OPTIONS=halt_on_error=1 \
+		$(MESON) test -C build-tsan --print-errorlogs
+
+# FUZZ_SECONDS for each target.
+FUZZ_SECONDS ?= 60
+fuzz: | deps
+	tools/fuzz $(FUZZ_SECONDS)
+
+lint: all
+	tools/lint $(BUILD)
+
+format:
+	git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
+	.venv/bin/ruff format python tests tools
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz

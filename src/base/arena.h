@@ -1,0 +1,29 @@
+/* arena.h: memory for one unit of work (a request, a WAT record), freed at
+ * once. One owner; no locks. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/slice.h"
+
+#include <cah/error.h>
+
+struct arena;
+
+/* Makes an arena that hands out at most @max bytes between two resets. The
+ * caller frees *out. Errors: CAH_ENOMEM. */
+CAH_MUST_CHECK int arena_new(struct arena **out, size_t max,
+			     struct cah_error *err);
+
+void arena_free(struct arena *arena);
+
+/* Forgets everything that was handed out, keeps the largest block. */
+void arena_reset(struct arena *arena);
+
+/* @len bytes aligned for any type, not cleared; NULL past the maximum or out
+ * of memory. Valid until the next reset. */
+CAH_MUST_CHECK void *arena_alloc(struct arena *arena, size_t len);
+
+/* A NUL-terminated copy of @s; NULL as arena_alloc. */
+CAH_MUST_CHECK char *arena_copy(struct arena *arena, struct slice s);
+
+#endif
