@@ -10,9 +10,11 @@ world) also the wheel scikit-image, for its pictures.
 import argparse
 import io
 import json
+import re
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import scenes
@@ -122,6 +124,50 @@ def on_photos(model, views=20, seed=SEED):
     return report
 
 
+def picture_of(world, url):
+    """The file behind a URL of a demo world."""
+    parts = urlsplit(url)
+    path = re.sub(r"^/(redir|slow/[0-9]+)/", "/", unquote(parts.path))
+    return world / "site" / parts.hostname / path[1:]
+
+
+def on_world(model, world):
+    """What the threshold does to the pairs of a demo world that get so far."""
+    lines = (world / "truth.jsonl").read_text("utf-8").splitlines()
+    links = [json.loads(line) for line in lines]
+    links = [k for k in links if k["want"] == "kept" or k["stage"] == "clip"]
+    images = model.embed_images(
+        [Image.open(picture_of(world, link["url"])) for link in links]
+    )
+    cosines = (images * model.embed_texts([k["text"] for k in links])).sum(1)
+    keep = cosines >= THRESHOLD
+    want = np.asarray([link["want"] == "kept" for link in links])
+    report = {
+        "pairs": len(links),
+        "right": int(want.sum()),
+        "wrongly_kept": int((keep & ~want).sum()),
+        "wrongly_lost": int((want & ~keep).sum()),
+        "precision": round(float((keep & want).sum() / keep.sum()), 4),
+        "recall": round(float((keep & want).sum() / want.sum()), 4),
+        "kinds": {},
+    }
+    for kind in sorted({link["kind"] for link in links}):
+        of_kind = np.asarray([link["kind"] == kind for link in links])
+        wrong = int((of_kind & (keep != want)).sum())
+        report["kinds"][kind] = {"pairs": int(of_kind.sum()), "misjudged": wrong}
+    return report
+
+
+def world_table(report):
+    print(
+        f"{report['pairs']} pairs, {report['right']} right: "
+        f"{report['wrongly_kept']} wrongly kept, {report['wrongly_lost']} wrongly lost,"
+        f" precision {report['precision']:.3f}, recall {report['recall']:.3f}"
+    )
+    for kind, row in report["kinds"].items():
+        print(f"{kind:20} {row['pairs']:4} pairs, {row['misjudged']} misjudged")
+
+
 def table(report):
     print(f"{'':22} {'right':>6} {'wrong':>8} {'AUC':>7} {'lost':>7} {'kept':>7}")
     for name, row in report.items():
@@ -140,18 +186,24 @@ def main():
     p.add_argument("--scenes", type=int, default=1000)
     p.add_argument("--seed", type=int, default=SEED)
     p.add_argument("--photos", action="store_true", help="also the photographs")
+    p.add_argument("--world", type=Path, help="instead: a folder of make_world.py")
     p.add_argument("--json", action="store_true")
     args = p.parse_args()
 
     start = time.monotonic()
     model = Model(args.model)
-    report = on_scenes(model, args.scenes, args.seed)
-    if args.photos:
-        report |= on_photos(model)
+    if args.world is not None:
+        report = on_world(model, args.world)
+    else:
+        report = on_scenes(model, args.scenes, args.seed)
+        if args.photos:
+            report |= on_photos(model)
     report["seconds"] = round(time.monotonic() - start, 1)
     if args.json:
         json.dump(report, sys.stdout, indent=1)
         print()
+    elif args.world is not None:
+        world_table(report)
     else:
         table(report)
         print(f"{args.scenes} scenes, threshold {THRESHOLD}, {report['seconds']} s")

@@ -71,3 +71,16 @@ def view(image, rng, side=200, hard=True):
         )
         out = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
     return out
+
+
+def world_view(image, rng):
+    """A crop as the demo world shows it, of most of the photograph."""
+    w, h = image.size
+    width, height = w * rng.uniform(0.82, 1.0), h * rng.uniform(0.82, 1.0)
+    x, y = rng.uniform(0, w - width), rng.uniform(0, h - height)
+    scale = float(rng.uniform(300, 480)) / max(width, height)
+    size = (round(width * scale), round(height * scale))
+    out = image.resize(size, Image.BICUBIC, box=(x, y, x + width, y + height))
+    for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast):
+        out = enhancer(out).enhance(float(rng.uniform(0.88, 1.12)))
+    return out
