@@ -1,0 +1,84 @@
+/* shard.h: the files of one shard: NAME.parquet, NAME.tar on request (the
+ * webdataset layout: KEY.jpg, KEY.txt, KEY.json), img_emb_NAME.npy and
+ * text_emb_NAME.npy (float16, rows as in the Parquet file), NAME.stats.json.
+ * All are written beside their place and appear by rename when the shard is
+ * whole, the stats last: where they are, the shard is. One owner thread. */
+#ifndef DATASET_SHARD_H
+#define DATASET_SHARD_H
+
+#include "base/fate.h"
+#include "base/slice.h"
+
+#include <cah/error.h>
+#include <stdint.h>
+
+enum {
+	SHARD_ROWS_MAX = 1 << 20, /* pairs of one shard */
+	SHARD_NAME_MAX = 200,     /* bytes */
+};
+
+/* One pair that is kept; everything is borrowed during shard_add. */
+struct pair {
+	int64_t sample_id;
+	struct slice url;
+	struct slice text;
+	struct slice page_url;
+	struct slice license;  /* "?" where unknown */
+	struct slice language; /* "en" */
+	struct slice nsfw;     /* "UNSURE" where nothing has judged it */
+	struct slice md5;      /* hexadecimal, of URL and text */
+	int width;             /* of the original, pixels */
+	int height;
+	double similarity;
+	const float *image_embedding; /* options.dimension numbers */
+	const float *text_embedding;
+	struct slice image;    /* the file as fetched */
+	const char *extension; /* "jpg" */
+};
+
+struct shard_options {
+	const char *folder; /* made when missing */
+	const char *name;   /* NAME; letters, digits, '-', '_', '.' */
+	int dimension;      /* of embeddings; 0: no .npy files */
+	bool save_images;   /* the .tar */
+};
+
+/* What NAME.stats.json says beside the fates. */
+struct shard_stats {
+	struct fate_counts fates; /* the sum is the number of candidates */
+	int64_t records;
+	int64_t broken_records;
+	int64_t pages;
+	int64_t image_links;
+	int64_t wat_bytes;   /* packed */
+	int64_t image_bytes; /* downloaded */
+	double seconds;
+	const char *wat_url;
+	int piece;
+	const char *model; /* its folder's name */
+	double threshold;
+};
+
+struct shard;
+
+/* The caller ends it with shard_commit or shard_discard.
+ * Errors: CAH_EINVALID (name), CAH_EIO, CAH_ENOMEM. */
+CAH_MUST_CHECK int shard_create(struct shard **out,
+				const struct shard_options *options,
+				struct cah_error *err);
+
+/* Errors: CAH_ELIMIT (SHARD_ROWS_MAX), CAH_EIO (a full disk among them),
+ * CAH_ENOMEM; the shard can then only be discarded. */
+CAH_MUST_CHECK int shard_add(struct shard *shard, const struct pair *pair,
+			     struct cah_error *err);
+
+/* Finishes, syncs and renames all files; frees @shard whatever comes. On
+ * failure nothing new is left. Errors: CAH_EIO, CAH_ENOMEM. */
+CAH_MUST_CHECK int shard_commit(struct shard *shard,
+				const struct shard_stats *stats,
+				struct cah_error *err);
+
+/* Removes what was written; frees @shard. NULL is fine. */
+void shard_discard(struct shard *shard);
+
+#endif

@@ -1,0 +1,37 @@
+/* address.h: which addresses may be connected to, and names that are pinned to
+ * addresses by the user (as curl's --resolve). Any thread. */
+#ifndef FETCH_ADDRESS_H
+#define FETCH_ADDRESS_H
+
+#include "base/slice.h"
+
+#include <cah/error.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* True for addresses of the public internet: none of those that the IANA
+ * special-purpose registries (RFC 6890) keep for private, loopback, link-local,
+ * shared, documentation, multicast, reserved use; IPv4 inside IPv6 (mapped,
+ * 6to4, NAT64) is judged by the IPv4 address. */
+bool address_is_public(const union address *address);
+
+struct pins;
+
+/* Reads @count entries HOST:PORT:ADDR; ADDR may be an IPv6 address in brackets;
+ * HOST may be * for all. The caller frees *out.
+ * Errors: CAH_EINVALID, CAH_ENOMEM. */
+CAH_MUST_CHECK int pins_new(struct pins **out, const char *const *entries,
+			    size_t count, struct cah_error *err);
+void pins_free(struct pins *pins);
+
+/* The address of @host and @port, NULL where none is pinned or @pins is NULL;
+ * text as an URL's host has it ("127.0.0.1", "[::1]"), borrowed. */
+const char *pins_find(const struct pins *pins, struct slice host, int port);
+
+#endif

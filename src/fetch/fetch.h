@@ -1,0 +1,77 @@
+/* fetch.h: the stage that downloads images: one epoll loop over libcurl's multi
+ * interface and libunbound, requests in by one queue, answers out by another.
+ * What cannot be had is no error but a fate. */
+#ifndef FETCH_FETCH_H
+#define FETCH_FETCH_H
+
+#include "base/buf.h"
+#include "base/cancel.h"
+#include "base/fate.h"
+#include "base/queue.h"
+#include "fetch/address.h"
+
+#include <cah/error.h>
+#include <stdint.h>
+
+struct fetch_options {
+	int concurrency; /* transfers at once */
+	int per_host;    /* of them to one host */
+	int64_t dns_timeout_ms;
+	int64_t connect_timeout_ms;
+	int64_t total_timeout_ms; /* one image, redirects and all */
+	int64_t lowest_rate;      /* bytes a second, over 5 s: too_slow */
+	size_t max_bytes;         /* of a body, decoded: too_large */
+	size_t max_header_bytes;  /* http_broken */
+	int max_redirects;
+	bool allow_private;      /* addresses that are not public */
+	bool ignore_robots_tag;  /* X-Robots-Tag noai, noimageai, noindex,
+				    noimageindex are honoured otherwise */
+	const char *user_agent;  /* NULL: the project's own */
+	const struct pins *pins; /* may be NULL; borrowed */
+};
+
+struct fetch_options fetch_options_default(void);
+
+/* One image. The caller makes it, with @url and what else it wants around it;
+ * the stage borrows it until it comes out of the queue. */
+struct fetch_job {
+	const char *url; /* absolute, http or https; the caller's */
+	void *user;      /* the caller's */
+	/* set by the stage: */
+	enum fate fate;   /* CAH_FATE_KEPT: the body is whole */
+	int http_status;  /* of the last answer, 0 where there was none */
+	struct buf body;  /* initialised by the stage, the caller's from then
+			     on: buf_fini after the job came out */
+	char detail[128]; /* one line for people where it is not kept */
+};
+
+struct fetch_stats {
+	int64_t started;
+	int64_t done;
+	int64_t bytes; /* of bodies */
+	int active;    /* transfers now */
+	int waiting;   /* jobs inside that have no transfer yet */
+};
+
+struct fetch;
+
+/* The caller frees *out. Errors: CAH_ENOMEM, CAH_EIO. Any thread. */
+CAH_MUST_CHECK int fetch_new(struct fetch **out,
+			     const struct fetch_options *options,
+			     struct cah_error *err);
+void fetch_free(struct fetch *fetch);
+
+/* Takes jobs (struct fetch_job *) from @in and puts each into @out exactly
+ * once, in whatever order they end, until @in is closed and all are out; then
+ * closes @out. When @cancel is set, what is inside ends at once with the fate
+ * CAH_FATE_INTERNAL. The calling thread is the loop's; sets @in's notify.
+ * Where @out is full the loop stops taking and reading until there is room.
+ * Errors: CAH_EIO, CAH_ENOMEM (the jobs still come out). */
+CAH_MUST_CHECK int fetch_run(struct fetch *fetch, struct queue *in,
+			     struct queue *out, struct cancel *cancel,
+			     struct cah_error *err);
+
+/* Any thread. */
+void fetch_get_stats(struct fetch *fetch, struct fetch_stats *out);
+
+#endif

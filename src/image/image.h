@@ -1,0 +1,82 @@
+/* image.h: JPEG, PNG and WebP to RGB, and the resampling that CLIP asks for.
+ * Any thread; nothing is shared. */
+#ifndef IMAGE_IMAGE_H
+#define IMAGE_IMAGE_H
+
+#include "base/fate.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+enum image_format {
+	IMAGE_UNKNOWN,
+	IMAGE_JPEG,
+	IMAGE_PNG,
+	IMAGE_WEBP,
+};
+
+struct image_limits {
+	size_t min_bytes;   /* too_small below it */
+	int64_t max_pixels; /* too_many_pixels above it, by the header, before
+			       anything is decoded */
+	int max_side;       /* the same for one side, in pixels */
+};
+
+/* 5,000 bytes (the original worker's), 89,478,484 pixels (Pillow's limit),
+ * 65,535 pixels a side. */
+struct image_limits image_limits_default(void);
+
+/* Pixels, 3 bytes each (R, G, B; sRGB assumed), rows one after the other
+ * without gaps. */
+struct image {
+	uint8_t *rgb; /* width * height * 3 bytes */
+	int width;    /* pixels */
+	int height;
+	int original_width; /* as the file says, before orientation and scaled
+			       decoding */
+	int original_height;
+	enum image_format format;
+};
+
+/* By the first bytes (the formats' own specifications). */
+enum image_format image_sniff(struct slice bytes);
+
+/* "jpg", "png", "webp"; static. */
+const char *image_extension(enum image_format format);
+
+/* Decodes @bytes; alpha is laid on white, grey, palette, 16-bit and CMYK become
+ * RGB, of an animation the first frame is taken, EXIF orientation is applied
+ * (as Pillow's exif_transpose). When @min_side is not 0 a JPEG may be decoded
+ * at a fraction of its size, but neither side smaller than twice that (or its
+ * own size). Returns CAH_FATE_KEPT and fills *out (image_fini), else why not:
+ * too_small, not_an_image, broken_image, too_many_pixels, internal. */
+enum fate image_decode(struct image *out, struct slice bytes,
+		       const struct image_limits *limits, int min_side);
+
+/* Frees the pixels; an image of zeros is fine. */
+void image_fini(struct image *image);
+
+enum image_filter {
+	IMAGE_NEAREST,
+	IMAGE_BILINEAR,
+	IMAGE_BICUBIC, /* a = -0.5, as Pillow's */
+	IMAGE_LANCZOS,
+};
+
+/* How CLIP wants its input: the shortest edge to @shortest_edge (the other in
+ * proportion, cut to whole pixels, never smaller), then the middle @width by
+ * @height. With antialiasing: the filter is stretched when shrinking. */
+struct image_fit {
+	int shortest_edge;
+	int width;
+	int height;
+	enum image_filter filter;
+};
+
+/* Writes fit->height * fit->width * 3 bytes to @out. Equal to Pillow's resize
+ * and crop within rounding. Errors: CAH_ENOMEM, CAH_EINVALID (a size that is
+ * not positive). */
+CAH_MUST_CHECK int image_fit(uint8_t *out, const struct image *image,
+			     const struct image_fit *fit);
+
+#endif

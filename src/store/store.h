@@ -1,0 +1,248 @@
+/* store.h: the tracker's book: jobs, workers, leases and the leaderboard, in
+ * SQLite (WAL, synchronous=FULL). Each call is one transaction: an error
+ * changes nothing, success is durable. Calls may come from any thread, one at a
+ * time inside. Time is handed in: @now_s counts seconds of a clock that does
+ * not step (the tracker's), @wall_s seconds since 1970 for people to read.
+ *
+ * Every call is O(log n) in the number of jobs at most; counts are kept in
+ * their own rows, never counted.
+ *
+ * Errors of every call beside its own: CAH_EUNAVAILABLE (the database cannot be
+ * written or read now: disk full, locked, gone), CAH_ENOMEM. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/slice.h"
+
+#include <cah/error.h>
+#include <stdint.h>
+
+enum {
+	STORE_NICKNAME_MAX = 255, /* bytes */
+	STORE_PROGRESS_MAX = 255, /* characters; longer ones are cut */
+	STORE_URL_MAX = 2048,     /* bytes */
+	STORE_NAME_MAX = 64,      /* bytes of a display name */
+	STORE_TOKEN_LEN = 36,     /* a random UUID (RFC 9562, version 4) */
+	STORE_LIST_MAX = 1000,    /* rows of one page of a list */
+};
+
+enum worker_type {
+	WORKER_HYBRID,
+	WORKER_CPU,
+	WORKER_GPU,
+	WORKER_TYPE_COUNT,
+};
+
+/* HYBRID and CPU workers take from the first queue, GPU ones from the second.
+ */
+enum job_state {
+	JOB_OPEN,     /* waits for a HYBRID or CPU worker */
+	JOB_LEASED,   /* one of them holds it */
+	JOB_GPU_OPEN, /* waits for a GPU worker, with the CPU worker's url */
+	JOB_GPU_LEASED,
+	JOB_DONE,
+	JOB_STATE_COUNT,
+};
+
+struct job {
+	int64_t number;                  /* from 1 */
+	char url[STORE_URL_MAX + 1];     /* of the WAT */
+	char gpu_url[STORE_URL_MAX + 1]; /* what the CPU worker left; or "" */
+	int64_t start_id;
+	int64_t end_id;
+	int piece; /* 0 or 1 */
+	enum job_state state;
+	int64_t pairs; /* of a finished one */
+};
+
+struct worker {
+	char token[STORE_TOKEN_LEN + 1];
+	char display_name[STORE_NAME_MAX + 1];
+	char nickname[STORE_NICKNAME_MAX + 1];
+	char progress[STORE_PROGRESS_MAX * 4 + 1];
+	enum worker_type type;
+	int64_t job_number; /* 0: holds none */
+	int64_t jobs_completed;
+	int64_t first_seen_s; /* wall clock */
+	int64_t last_seen_s;  /* wall clock */
+};
+
+struct store_counts {
+	int64_t jobs[JOB_STATE_COUNT];
+	int64_t workers[WORKER_TYPE_COUNT];
+	int64_t pairs;              /* of all finished jobs */
+	int64_t finished_last_hour; /* jobs, for the estimate of the end */
+};
+
+struct leader {
+	char nickname[STORE_NICKNAME_MAX + 1];
+	int64_t jobs;
+	int64_t pairs;
+};
+
+struct store;
+
+/* "HYBRID"; static. store_worker_type: -1 where @name is no type. */
+const char *store_type_name(enum worker_type type);
+int store_worker_type(struct slice name);
+
+/* "open"; static. */
+const char *store_state_name(enum job_state state);
+
+/* Opens @uri ("sqlite:FILE"; the file is made when missing). A writer holds
+ * the store alone (a second one gets CAH_EUNAVAILABLE with a text that says
+ * so). The caller frees *out with store_close. Errors: CAH_EINVALID (uri),
+ * CAH_EFORMAT (not our database, or of a newer version). */
+CAH_MUST_CHECK int store_open(struct store **out, const char *uri,
+			      struct cah_error *err);
+void store_close(struct store *store);
+
+/* ---- jobs ---- */
+
+/* Adds the two jobs of the WAT at @url, unless it has them (*added false). The
+ * k-th WAT (from 0) gets the numbers 2k+1 (piece 0) and 2k+2 (piece 1), both
+ * with start_id 1,000,000 k and end_id 1,000,000 (k + 1). Between
+ * store_import_begin and _end all are one transaction; _abort takes all back.
+ * Errors: CAH_EINVALID (empty, longer than STORE_URL_MAX). */
+CAH_MUST_CHECK int store_import_begin(struct store *store,
+				      struct cah_error *err);
+CAH_MUST_CHECK int store_import_add(struct store *store, struct slice url,
+				    bool *added, struct cah_error *err);
+CAH_MUST_CHECK int store_import_end(struct store *store, struct cah_error *err);
+void store_import_abort(struct store *store);
+
+/* Errors: CAH_ENOTFOUND. */
+CAH_MUST_CHECK int store_job_get(struct store *store, struct job *out,
+				 int64_t number, struct cah_error *err);
+
+/* The jobs of the WAT at @url, both pieces; *count 0 where unknown. */
+CAH_MUST_CHECK int store_jobs_of(struct store *store, struct job out[2],
+				 int *count, struct slice url,
+				 struct cah_error *err);
+
+/* The first WAT both of whose jobs are open. Errors: CAH_ENOJOB. */
+CAH_MUST_CHECK int store_open_wat(struct store *store,
+				  char out[STORE_URL_MAX + 1],
+				  struct cah_error *err);
+
+/* Makes a job open again, whatever it was: its holder loses it, what it counted
+ * is taken back. Errors: CAH_ENOTFOUND. */
+CAH_MUST_CHECK int store_job_reset(struct store *store, int64_t number,
+				   struct cah_error *err);
+
+CAH_MUST_CHECK int store_get_counts(struct store *store,
+				    struct store_counts *out, int64_t wall_s,
+				    struct cah_error *err);
+
+/* ---- workers ---- */
+
+/* A new worker; fills token, display_name (two words, unique among the living),
+ * nickname, type and times. */
+CAH_MUST_CHECK int store_worker_new(struct store *store, struct worker *out,
+				    struct slice nickname,
+				    enum worker_type type, int64_t now_s,
+				    int64_t wall_s, struct cah_error *err);
+
+/* The worker of a display name and type. Errors: CAH_ENOTFOUND. */
+CAH_MUST_CHECK int store_worker_find(struct store *store, struct worker *out,
+				     struct slice display_name,
+				     enum worker_type type,
+				     struct cah_error *err);
+
+/* True in *alive when @token is a live worker of @type; counts as a sign of
+ * life. */
+CAH_MUST_CHECK int store_worker_alive(struct store *store, bool *alive,
+				      struct slice token, enum worker_type type,
+				      int64_t now_s, int64_t wall_s,
+				      struct cah_error *err);
+
+/* Sets the progress text; nothing happens for unknown tokens. */
+CAH_MUST_CHECK int store_worker_progress(struct store *store,
+					 struct slice token,
+					 enum worker_type type,
+					 struct slice progress, int64_t now_s,
+					 int64_t wall_s, struct cah_error *err);
+
+/* Takes the worker out; its job is open again. Errors: CAH_ETIMEDOUT. */
+CAH_MUST_CHECK int store_worker_bye(struct store *store, struct slice token,
+				    enum worker_type type,
+				    struct cah_error *err);
+
+/* Takes out all workers not heard of since @now_s - @idle_s; *count of them.
+ * After a restart of the tracker leases begin anew: see store_open. */
+CAH_MUST_CHECK int store_sweep(struct store *store, int64_t now_s,
+			       int64_t idle_s, int64_t *count,
+			       struct cah_error *err);
+
+/* ---- leases ---- */
+
+/* Gives the worker the open job of its queue with the lowest number; one that
+ * it holds is given back first. Errors: CAH_ETIMEDOUT (unknown worker),
+ * CAH_ENOJOB. */
+CAH_MUST_CHECK int store_job_take(struct store *store, struct job *out,
+				  struct slice token, enum worker_type type,
+				  int64_t now_s, int64_t wall_s,
+				  struct cah_error *err);
+
+/* The worker's job is done with @pairs (HYBRID, GPU; @url empty) or waits for a
+ * GPU worker at @url (CPU; @pairs 0). Errors: CAH_ETIMEDOUT, CAH_ENOJOB (holds
+ * none), CAH_EINVALID (pairs out of 0..2^31-1, url). */
+CAH_MUST_CHECK int store_job_finish(struct store *store, struct slice token,
+				    enum worker_type type, int64_t pairs,
+				    struct slice url, int64_t now_s,
+				    int64_t wall_s, struct cah_error *err);
+
+/* A GPU worker could not use what it was given: the job it holds goes back to
+ * the first queue. Errors: CAH_ETIMEDOUT, CAH_ENOJOB. */
+CAH_MUST_CHECK int store_job_invalid(struct store *store, struct slice token,
+				     int64_t now_s, int64_t wall_s,
+				     struct cah_error *err);
+
+/* Open jobs @numbers become GPU jobs with @urls, all or none, for the
+ * leaderboard entry of @nickname; @token must be a live CPU worker's. Errors:
+ * CAH_ETIMEDOUT, CAH_ENOTFOUND (a number), CAH_EINVALID (not open, url). */
+CAH_MUST_CHECK int store_jobs_to_gpu(struct store *store, struct slice token,
+				     struct slice nickname,
+				     const int64_t *numbers,
+				     const struct slice *urls, size_t count,
+				     int64_t wall_s, struct cah_error *err);
+
+/* An organiser closes jobs by hand: each becomes done (those done are left),
+ * the first with @pairs. Errors: CAH_ENOTFOUND, CAH_EINVALID. */
+CAH_MUST_CHECK int store_jobs_close(struct store *store, const int64_t *numbers,
+				    size_t count, int64_t pairs,
+				    struct slice nickname, int64_t wall_s,
+				    struct cah_error *err);
+
+/* Whether the job whose CPU result (gpu_url) or WAT lies at @address is done;
+ * *known false where there is none. */
+CAH_MUST_CHECK int store_is_completed(struct store *store, struct slice address,
+				      bool *known, bool *done,
+				      struct cah_error *err);
+
+/* ---- lists for people ---- */
+
+/* Live workers of @type (-1: all), newest sign of life first, from @offset; at
+ * most @cap (<= STORE_LIST_MAX); *count of them, *total of all. */
+CAH_MUST_CHECK int store_workers(struct store *store, struct worker *out,
+				 size_t cap, size_t offset, int type,
+				 size_t *count, int64_t *total,
+				 struct cah_error *err);
+
+/* The leaderboard of HYBRID and GPU workers (by pairs) or, @is_cpu, of CPU
+ * workers (by jobs). As above. */
+CAH_MUST_CHECK int store_leaders(struct store *store, struct leader *out,
+				 size_t cap, size_t offset, bool is_cpu,
+				 size_t *count, int64_t *total,
+				 struct cah_error *err);
+
+/* ---- what the organiser set ---- */
+
+/* The banner's text, "" where none; to a buffer of 2,049 bytes. */
+CAH_MUST_CHECK int store_banner_get(struct store *store,
+				    char out[STORE_URL_MAX + 1],
+				    struct cah_error *err);
+CAH_MUST_CHECK int store_banner_set(struct store *store, struct slice text,
+				    struct cah_error *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* scan.h: from the bytes of a WAT file (gzip members, one WARC record each; or
+ * plain WARC) to candidates. Bytes are pushed in as they come, candidates come
+ * out by a call; nothing is kept but the record in hand. One owner thread.
+ *
+ * Formats: RFC 1952 (gzip), WARC 1.0/1.1 (ISO 28500), Common Crawl's WAT. */
+#ifndef WAT_SCAN_H
+#define WAT_SCAN_H
+
+#include "base/fate.h"
+#include "base/slice.h"
+#include "wat/text.h"
+
+#include <cah/error.h>
+#include <stdint.h>
+
+enum {
+	SCAN_PACKED_MAX = 32 << 20,  /* bytes of one gzip member, packed */
+	SCAN_RECORD_MAX = 128 << 20, /* bytes of one record, inflated */
+	SCAN_LANGUAGES_MAX = 32,     /* languages that are wanted */
+	SCAN_SEEN_MAX = 4 << 20,     /* pairs that dedup remembers */
+};
+
+/* An image link with an alternative text that is not blank. All slices are
+ * valid during the call. */
+struct candidate {
+	struct slice url;      /* absolute; the link's own text where fate is
+				  bad_url */
+	struct slice text;     /* clean */
+	struct slice page_url; /* of the page that it stands on */
+	struct slice licence; /* last Creative Commons link before it, or "?" */
+	struct slice language; /* "en"; "un" where unknown or not asked */
+	char md5[33];          /* hexadecimal MD5 of url and text, one after
+				  the other; empty where dropped before dedup */
+	enum fate fate;        /* CAH_FATE_KEPT: goes on to the fetch */
+};
+
+/* Called for every candidate, dropped ones too; not 0: the scan stops with that
+ * code. */
+typedef int (*candidate_fn)(void *arg, const struct candidate *candidate);
+
+struct scan_options {
+	struct text_rules rules;
+	const char *languages[SCAN_LANGUAGES_MAX]; /* codes, borrowed; none:
+						      any language */
+	int language_count;
+	bool has_rules; /* false: neither rules, language nor dedup */
+	int64_t start;  /* where in the file the pushed bytes begin */
+	int64_t stop;   /* no member that starts at or after it is read;
+			   INT64_MAX: all */
+};
+
+struct scan_options scan_options_default(void);
+
+/* What was seen. Candidates are counted in fates: fate_total is their number.
+ */
+struct scan_counts {
+	int64_t packed_bytes;
+	int64_t raw_bytes;
+	int64_t records;
+	int64_t broken_records; /* gzip, WARC or JSON broken: cost themselves */
+	int64_t pages;          /* responses with HTML links */
+	int64_t image_links;    /* candidates and those without a text */
+	struct fate_counts fates;
+};
+
+struct scan;
+
+/* The caller frees *out. Errors: CAH_EINVALID (an unknown language),
+ * CAH_ENOMEM. */
+CAH_MUST_CHECK int scan_new(struct scan **out,
+			    const struct scan_options *options, candidate_fn fn,
+			    void *arg, struct cah_error *err);
+void scan_free(struct scan *scan);
+
+/* Pushes bytes. When options.start is not 0 the scan first looks for the gzip
+ * member that starts at or after it (signature, then a member that inflates to
+ * "WARC/"). Errors: what @fn returned, CAH_ENOMEM. Broken input is counted. */
+CAH_MUST_CHECK int scan_push(struct scan *scan, struct slice bytes,
+			     struct cah_error *err);
+
+/* True when nothing more is wanted: the first member at or after options.stop
+ * has been reached. */
+bool scan_is_done(const struct scan *scan);
+
+/* No more bytes will come: reads what is left; a cut record is counted as
+ * broken. Errors as scan_push. */
+CAH_MUST_CHECK int scan_finish(struct scan *scan, struct cah_error *err);
+
+/* Borrowed; valid until scan_free. */
+const struct scan_counts *scan_counts(const struct scan *scan);
+
+/* Where the piece of a WAT of @size packed bytes begins and stops, for
+ * options.start and options.stop: piece 0 has the members that start before
+ * size/2, piece 1 the others; @piece -1 is the whole. */
+void scan_piece(int piece, int64_t size, int64_t *start, int64_t *stop);
+
+#endif

@@ -1,0 +1,35 @@
+/* text.h: alternative texts: cleaning and the rules that drop one. Any
+ * thread. */
+#ifndef WAT_TEXT_H
+#define WAT_TEXT_H
+
+#include "base/buf.h"
+#include "base/fate.h"
+
+/* Writes @raw (an attribute's value out of a WAT: UTF-8, perhaps broken) to
+ * @out, which is reset first: HTML character references decoded (HTML Standard,
+ * 13.2.5.72 and 13.5), bytes that are not UTF-8 as U+FFFD, Unicode NFC, control
+ * and format characters taken out, runs of white space folded to one space,
+ * none at the ends. The result may be empty. Errors: CAH_ELIMIT (longer than
+ * out's maximum), CAH_ENOMEM. */
+CAH_MUST_CHECK int text_clean(struct buf *out, struct slice raw);
+
+struct text_rules {
+	int min_characters;    /* text_too_short below it */
+	int max_characters;    /* text_too_long above it */
+	double min_letters;    /* text_few_letters: least share of letters and
+				  marks among the characters that are no space */
+	double max_repeated;   /* text_repeated: largest share of the words
+				  that are copies of an earlier one, from the
+				  fifth word on */
+	bool drop_placeholder; /* text_placeholder: file names, URLs, stock
+				  phrases ("image", "logo", "click here") */
+};
+
+/* The rules of a worker that is told nothing else. */
+struct text_rules text_rules_default(void);
+
+/* CAH_FATE_KEPT, or why the clean @text (not empty) is dropped. */
+enum fate text_judge(const struct text_rules *rules, struct slice text);
+
+#endif
