@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 enum {
-	SCAN_PACKED_MAX = 32 << 20,  /* bytes of one gzip member, packed */
+	SCAN_PACKED_MAX = 32 << 20,  /* bytes of a gzip member that are kept, to
+					go back to where it proves broken */
 	SCAN_RECORD_MAX = 128 << 20, /* bytes of one record, inflated */
 	SCAN_LANGUAGES_MAX = 32,     /* languages that are wanted */
 	SCAN_SEEN_MAX = 4 << 20,     /* pairs that dedup remembers */
@@ -44,6 +45,8 @@ struct scan_options {
 						      any language */
 	int language_count;
 	bool has_rules; /* false: neither rules, language nor dedup */
+	bool is_plain;  /* the file is plain WARC; looked at only where start is
+			   not 0, for at 0 the file itself tells */
 	int64_t start;  /* where in the file the pushed bytes begin */
 	int64_t stop;   /* no member that starts at or after it is read;
 			   INT64_MAX: all */
@@ -60,6 +63,7 @@ struct scan_counts {
 	int64_t broken_records; /* gzip, WARC or JSON broken: cost themselves */
 	int64_t pages;          /* responses with HTML links */
 	int64_t image_links;    /* candidates and those without a text */
+	bool is_cut;            /* the end came in the middle of a record */
 	struct fate_counts fates;
 };
 
