@@ -53,6 +53,11 @@ struct job {
 	int piece; /* 0 or 1 */
 	enum job_state state;
 	int64_t pairs; /* of a finished one */
+	/* Who did it, or "": the holder's display name, the nicknames of who
+	 * left gpu_url and of who finished it. */
+	char holder[STORE_NAME_MAX + 1];
+	char made_by[STORE_NICKNAME_MAX + 1];
+	char done_by[STORE_NICKNAME_MAX + 1];
 };
 
 struct worker {
@@ -89,20 +94,39 @@ int store_worker_type(struct slice name);
 /* "open"; static. */
 const char *store_state_name(enum job_state state);
 
-/* Opens @uri ("sqlite:FILE"; the file is made when missing). A writer holds
- * the store alone (a second one gets CAH_EUNAVAILABLE with a text that says
- * so). The caller frees *out with store_close. Errors: CAH_EINVALID (uri),
+/* Opens @uri ("sqlite:FILE"; the file is made when missing). Any number of
+ * processes may have it open: each call is one transaction. The caller frees
+ * *out with store_close (NULL is fine). Errors: CAH_EINVALID (uri),
  * CAH_EFORMAT (not our database, or of a newer version). */
 CAH_MUST_CHECK int store_open(struct store **out, const char *uri,
 			      struct cah_error *err);
 void store_close(struct store *store);
 
+/* As store_open, but makes no file. Errors: CAH_ENOTFOUND (there is none). */
+CAH_MUST_CHECK int store_open_existing(struct store **out, const char *uri,
+				       struct cah_error *err);
+
+/* What a tracker calls once after store_open: of all processes one may be the
+ * tracker of a store. Held until store_close or the end of the process, however
+ * it comes. Errors: CAH_EUNAVAILABLE ("another tracker uses FILE"). */
+CAH_MUST_CHECK int store_claim(struct store *store, struct cah_error *err);
+
+/* What a tracker calls after store_claim: its clock began anew with it, so that
+ * what the one before wrote down means nothing; all workers count as heard of
+ * at @now_s, and go on with their tokens and jobs. */
+CAH_MUST_CHECK int store_renew_leases(struct store *store, int64_t now_s,
+				      struct cah_error *err);
+
 /* ---- jobs ---- */
+
+/* -1 where @name is no state. */
+int store_job_state(struct slice name);
 
 /* Adds the two jobs of the WAT at @url, unless it has them (*added false). The
  * k-th WAT (from 0) gets the numbers 2k+1 (piece 0) and 2k+2 (piece 1), both
  * with start_id 1,000,000 k and end_id 1,000,000 (k + 1). Between
  * store_import_begin and _end all are one transaction; _abort takes all back.
+ * No other call may come from the thread in between; those of others wait.
  * Errors: CAH_EINVALID (empty, longer than STORE_URL_MAX). */
 CAH_MUST_CHECK int store_import_begin(struct store *store,
 				      struct cah_error *err);
@@ -119,6 +143,13 @@ CAH_MUST_CHECK int store_job_get(struct store *store, struct job *out,
 CAH_MUST_CHECK int store_jobs_of(struct store *store, struct job out[2],
 				 int *count, struct slice url,
 				 struct cah_error *err);
+
+/* Jobs of @state (-1: all) with numbers from @from on, in their order; at most
+ * @cap (<= STORE_LIST_MAX); *count of them. Passes over the jobs of other
+ * states one by one where @state is none of the two open ones. */
+CAH_MUST_CHECK int store_jobs(struct store *store, struct job *out, size_t cap,
+			      int64_t from, int state, size_t *count,
+			      struct cah_error *err);
 
 /* The first WAT both of whose jobs are open. Errors: CAH_ENOJOB. */
 CAH_MUST_CHECK int store_open_wat(struct store *store,
@@ -169,7 +200,7 @@ CAH_MUST_CHECK int store_worker_bye(struct store *store, struct slice token,
 				    struct cah_error *err);
 
 /* Takes out all workers not heard of since @now_s - @idle_s; *count of them.
- * After a restart of the tracker leases begin anew: see store_open. */
+ * After a restart of the tracker leases begin anew: see store_renew_leases. */
 CAH_MUST_CHECK int store_sweep(struct store *store, int64_t now_s,
 			       int64_t idle_s, int64_t *count,
 			       struct cah_error *err);
