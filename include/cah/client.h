@@ -37,6 +37,11 @@ struct cah_client_options {
 	int64_t call_timeout_ms;    /* one call to the tracker; 0: 60,000 */
 	int64_t retry_s;            /* seconds; 0: 600; -1: for ever */
 	const char *ca_file;        /* certificates; NULL: the system's */
+	bool allow_private;         /* download from private, loopback and
+				       link-local addresses. False: only where
+				       the tracker is at such an address itself,
+				       for no tracker of the internet has
+				       business in a volunteer's own network */
 };
 
 struct cah_job {
@@ -142,6 +147,28 @@ cah_client_update_upload_server(struct cah_client *client,
  * gone. */
 CAH_API CAH_MUST_CHECK int cah_client_recreate(struct cah_client *client,
 					       struct cah_error *err);
+
+/* Both pieces of a WAT at once (CPU). The tracker does not lease them: whoever
+ * completes a piece first has it.
+ *
+ * Looks for a WAT all of whose pieces are open; cah_client_job is its first
+ * piece from then on, so cah_client_download_shard gets the WAT.
+ * Errors: CAH_EINVALID (not a CPU worker), CAH_ENOJOB. */
+CAH_API CAH_MUST_CHECK int cah_client_new_wat(struct cah_client *client,
+					      struct cah_error *err);
+
+/* The pieces that new_wat found, *count of them (0 where none); borrowed as
+ * cah_client_job. */
+CAH_API const struct cah_job *
+cah_client_wat_jobs(const struct cah_client *client, size_t *count);
+
+/* The pieces are done: the result of the piece i lies at @urls[i], @count as
+ * cah_client_wat_jobs says; each 1 to 2,048 bytes.
+ * Errors: CAH_ENOJOB (no WAT is held, or others were faster). */
+CAH_API CAH_MUST_CHECK int cah_client_complete_wat(struct cah_client *client,
+						   const char *const *urls,
+						   size_t count,
+						   struct cah_error *err);
 
 /* The worker leaves; its job is open again. */
 CAH_API CAH_MUST_CHECK int cah_client_bye(struct cah_client *client,

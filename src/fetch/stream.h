@@ -20,6 +20,10 @@ enum {
 	STREAM_REDIRECTS = 5,
 };
 
+/* Called on the reader's thread at least every 100 ms while the stream waits;
+ * not 0 ends the call with CAH_ECANCELLED. */
+typedef int (*stream_tick_fn)(void *arg);
+
 struct stream_options {
 	const char *user_agent;  /* NULL: the project's own */
 	const struct pins *pins; /* may be NULL; borrowed */
@@ -28,6 +32,13 @@ struct stream_options {
 	bool allow_private;      /* addresses that are not public */
 	bool allow_files;        /* paths and file: URLs beside http(s) */
 	int tries;               /* 0: STREAM_TRIES */
+	stream_tick_fn tick;     /* looked at beside @cancel; may be NULL */
+	void *tick_arg;
+	const char *ca_file;   /* certificates; NULL: the system's */
+	const char *validator; /* what stream_validator said when an earlier
+				  stream read the bytes before @start: where
+				  the resource is another one by now,
+				  CAH_EFORMAT. May be NULL; borrowed */
 };
 
 struct stream;
@@ -44,6 +55,11 @@ CAH_MUST_CHECK int stream_open(struct stream **out, const char *location,
 
 /* Bytes of the whole resource, whatever the start; -1 where unknown. */
 int64_t stream_size(const struct stream *stream);
+
+/* What tells this version of the resource from later ones and goes into
+ * If-Range (a strong ETag, else Last-Modified); "" where the server gave
+ * neither and for files. Borrowed from the stream. */
+const char *stream_validator(const struct stream *stream);
 
 /* Reads at least one byte into @data, at most @cap; *len is 0 at the end.
  * Errors as stream_open, and CAH_EFORMAT (the resource changed on the way). */
