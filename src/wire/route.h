@@ -1,0 +1,71 @@
+/* route.h: which call a request is. Any thread; no state. */
+#ifndef WIRE_ROUTE_H
+#define WIRE_ROUTE_H
+
+#include "base/slice.h"
+
+#include <cah/error.h>
+
+enum {
+	WIRE_BODY_MAX = 64 * 1024,        /* bytes of a POST */
+	WIRE_LIST_BODY_MAX = 1024 * 1024, /* of one that carries a list */
+	WIRE_PATH_MAX = 4096,             /* bytes of a path */
+	WIRE_SEGMENTS_MAX = 8,            /* parts of a path between slashes */
+};
+
+enum wire_method {
+	WIRE_GET, /* and HEAD */
+	WIRE_POST,
+};
+
+/* What an answer is written in. */
+enum wire_answer {
+	WIRE_JSON,
+	WIRE_TEXT,
+	WIRE_HTML,
+	WIRE_CSS,
+	WIRE_SVG,
+};
+
+enum wire_route {
+#define ROUTE(name, handler, method, path, answer, body_max, text) ROUTE_##name,
+#include "wire/routes.def"
+#undef ROUTE
+	ROUTE_COUNT
+};
+
+/* A path taken apart: double slashes are one, a final one is dropped, each
+ * segment is decoded. */
+struct wire_path {
+	char bytes[WIRE_PATH_MAX];
+	struct slice segments[WIRE_SEGMENTS_MAX]; /* in bytes */
+	size_t count;                             /* 0 for "/" */
+};
+
+/* Takes @raw, the path of a request line, apart. Errors: CAH_ENOTFOUND (too
+ * long, too many segments, not from "/": no page has such a path). */
+CAH_MUST_CHECK int wire_path_parse(struct wire_path *out, struct slice raw,
+				   struct cah_error *err);
+
+/* Which call @path and @method are. Errors: CAH_ENOTFOUND (404);
+ * CAH_EINVALID with http_status 405 (the path has another method, which *out
+ * then is). */
+CAH_MUST_CHECK int wire_route_find(enum wire_route *out,
+				   const struct wire_path *path,
+				   struct slice method, struct cah_error *err);
+
+/* The columns of routes.def; static. */
+const char *wire_route_path(enum wire_route route); /* "/api/newJob" */
+const char *wire_route_text(enum wire_route route);
+enum wire_method wire_route_method(enum wire_route route);
+enum wire_answer wire_route_answer(enum wire_route route);
+size_t wire_route_body_max(enum wire_route route);
+
+/* "application/json"; static. */
+const char *wire_answer_type(enum wire_answer answer);
+
+/* The HTTP status of @err: its http_status where one is set, else the one that
+ * errors.def gives its code; 503 for what has none of a tracker's. */
+int wire_status(const struct cah_error *err);
+
+#endif
