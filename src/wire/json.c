@@ -1,0 +1,122 @@
+#include "wire/json.h"
+
+#include "wire/text.h"
+
+#include <inttypes.h>
+
+void wire_json_init(struct wire_json *json, struct buf *out)
+{
+	json->out = out;
+	json->needs_comma = false;
+}
+
+static void begin_value(struct wire_json *json)
+{
+	if (json->needs_comma)
+		buf_add_byte(json->out, ',');
+	json->needs_comma = true;
+}
+
+void wire_json_open(struct wire_json *json, char bracket)
+{
+	begin_value(json);
+	buf_add_byte(json->out, bracket);
+	json->needs_comma = false;
+}
+
+void wire_json_close(struct wire_json *json, char bracket)
+{
+	buf_add_byte(json->out, bracket);
+	json->needs_comma = true;
+}
+
+static void add_rune(struct buf *out, struct slice bytes, uint32_t rune)
+{
+	if (rune == '"' || rune == '\\') {
+		buf_add_byte(out, '\\');
+		buf_add_byte(out, (char)rune);
+	} else if (wire_text_is_control(rune)) {
+		buf_printf(out, "\\u%04x", rune);
+	} else {
+		buf_add_slice(out, bytes);
+	}
+}
+
+static void add_string(struct buf *out, struct slice s)
+{
+	buf_add_byte(out, '"');
+	while (s.len > 0) {
+		uint32_t rune;
+		size_t len = wire_text_rune(s, &rune);
+		if (len == 0)
+			buf_add_text(out, "\xef\xbf\xbd");
+		else
+			add_rune(out, (struct slice){s.data, len}, rune);
+		s = slice_from(s, len > 0 ? len : 1);
+	}
+	buf_add_byte(out, '"');
+}
+
+void wire_json_key(struct wire_json *json, const char *key)
+{
+	begin_value(json);
+	add_string(json->out, slice_of(key));
+	buf_add_byte(json->out, ':');
+	json->needs_comma = false;
+}
+
+void wire_json_text(struct wire_json *json, struct slice value)
+{
+	begin_value(json);
+	add_string(json->out, value);
+}
+
+void wire_json_int(struct wire_json *json, int64_t value)
+{
+	begin_value(json);
+	buf_printf(json->out, "%" PRId64, value);
+}
+
+void wire_json_real(struct wire_json *json, double value)
+{
+	begin_value(json);
+	buf_printf(json->out, "%.10g", value);
+}
+
+void wire_json_bool(struct wire_json *json, bool value)
+{
+	begin_value(json);
+	buf_add_text(json->out, value ? "true" : "false");
+}
+
+void wire_json_null(struct wire_json *json)
+{
+	begin_value(json);
+	buf_add_text(json->out, "null");
+}
+
+void wire_json_put_text(struct wire_json *json, const char *key,
+			const char *value)
+{
+	wire_json_put_slice(json, key, slice_of(value));
+}
+
+void wire_json_put_slice(struct wire_json *json, const char *key,
+			 struct slice value)
+{
+	wire_json_key(json, key);
+	wire_json_text(json, value);
+}
+
+void wire_json_put_int(struct wire_json *json, const char *key, int64_t value)
+{
+	wire_json_key(json, key);
+	wire_json_int(json, value);
+}
+
+void wire_json_put_id(struct wire_json *json, const char *key, int64_t value)
+{
+	wire_json_key(json, key);
+	begin_value(json);
+	buf_printf(json->out, "\"%" PRId64 "\"", value);
+}
