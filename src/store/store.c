@@ -1,0 +1,169 @@
+/* What is no job, worker or leader of its own: the names of states and types,
+ * the counts, the banner, and what may be text. */
+#include "store/store_priv.h"
+
+#include "base/fail.h"
+
+static const char *const type_names[] = {"HYBRID", "CPU", "GPU"};
+static const char *const state_names[] = {"open", "leased", "gpu_open",
+					  "gpu_leased", "done"};
+
+_Static_assert(sizeof(type_names) / sizeof(*type_names) == WORKER_TYPE_COUNT,
+	       "a name for each type");
+_Static_assert(sizeof(state_names) / sizeof(*state_names) == JOB_STATE_COUNT,
+	       "a name for each state");
+
+const char *store_type_name(enum worker_type type)
+{
+	return type_names[type];
+}
+
+const char *store_state_name(enum job_state state)
+{
+	return state_names[state];
+}
+
+int store_worker_type(struct slice name)
+{
+	for (int i = 0; i < WORKER_TYPE_COUNT; i++)
+		if (slice_equal(name, slice_of(type_names[i])))
+			return i;
+	return -1;
+}
+
+int store_job_state(struct slice name)
+{
+	for (int i = 0; i < JOB_STATE_COUNT; i++)
+		if (slice_equal(name, slice_of(state_names[i])))
+			return i;
+	return -1;
+}
+
+/* Bytes of the character that @p begins with, *value its number; 0 where it is
+ * none (RFC 3629, section 4: no surrogates, no longer forms than needed). */
+static size_t character(const unsigned char *p, size_t len, uint32_t *value)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (n > len || (n > 1 && p[0] < 0xc2) || p[0] > 0xf4)
+		return 0;
+	*value = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*value = *value << 6 | (p[i] & 0x3f);
+	}
+	if (*value < least[n] || *value > 0x10ffff ||
+	    (*value >= 0xd800 && *value <= 0xdfff))
+		return 0;
+	return n;
+}
+
+bool store_is_text(struct slice text, bool with_controls)
+{
+	for (size_t i = 0; i < text.len;) {
+		uint32_t value = 0;
+		size_t n = character((const unsigned char *)text.data + i,
+				     text.len - i, &value);
+		/* C0, DEL and C1 of ISO 6429 */
+		bool is_control =
+			value < 0x20 || (value >= 0x7f && value < 0xa0);
+		if (n == 0 || value == 0 || (is_control && !with_controls))
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+int store_check_text(struct slice text, size_t max, const char *what,
+		     struct cah_error *err)
+{
+	if (text.len == 0)
+		return cah_fail(err, CAH_EINVALID, "%s is empty", what);
+	if (text.len > max)
+		return cah_fail(err, CAH_EINVALID,
+				"%s has %zu bytes, at most %zu are allowed",
+				what, text.len, max);
+	if (!store_is_text(text, false))
+		return cah_fail(err, CAH_EINVALID,
+				"%s is not UTF-8 or has control characters",
+				what);
+	return CAH_OK;
+}
+
+int store_count_get(struct store *store, int count, int64_t *out,
+		    struct cah_error *err)
+{
+	int rc = store_start(store, STMT_COUNTS_GET, NULL, 0, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return cah_fail(err, CAH_EUNAVAILABLE,
+				"%s: its counts are gone", store->path);
+	*out = store_int(store, STMT_COUNTS_GET, count) + store->deltas[count];
+	return CAH_OK;
+}
+
+static int read_counts(struct store *store, struct store_counts *out,
+		       int64_t wall_s, struct cah_error *err)
+{
+	/* The first tells whether the row is there; it is read once. */
+	int rc = store_count_get(store, COUNT_PAIRS, &out->pairs, err);
+	if (rc != CAH_OK)
+		return rc;
+	for (int i = 0; i < JOB_STATE_COUNT; i++)
+		out->jobs[i] =
+			store_int(store, STMT_COUNTS_GET, COUNT_JOBS + i);
+	for (int i = 0; i < WORKER_TYPE_COUNT; i++)
+		out->workers[i] =
+			store_int(store, STMT_COUNTS_GET, COUNT_WORKERS + i);
+	rc = store_start(store, STMT_MINUTE_SUM,
+			 STORE_ARGS(arg_int(wall_s / 60)), err);
+	if (rc < 0)
+		return rc;
+	out->finished_last_hour = store_int(store, STMT_MINUTE_SUM, 0);
+	return CAH_OK;
+}
+
+int store_get_counts(struct store *store, struct store_counts *out,
+		     int64_t wall_s, struct cah_error *err)
+{
+	memset(out, 0, sizeof(*out));
+	int rc = store_begin_read(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	return store_end(store, read_counts(store, out, wall_s, err), err);
+}
+
+int store_banner_get(struct store *store, char out[STORE_URL_MAX + 1],
+		     struct cah_error *err)
+{
+	out[0] = '\0';
+	int rc = store_begin_read(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = store_start(store, STMT_SETTING_GET,
+			 STORE_ARGS(arg_text(SLICE("banner"))), err);
+	if (rc > 0)
+		store_text(store, STMT_SETTING_GET, 0, out, STORE_URL_MAX + 1);
+	return store_end(store, rc < 0 ? rc : CAH_OK, err);
+}
+
+int store_banner_set(struct store *store, struct slice text,
+		     struct cah_error *err)
+{
+	if (text.len > STORE_URL_MAX)
+		return cah_fail(err, CAH_EINVALID,
+				"the banner has %zu bytes, at most %d are "
+				"allowed",
+				text.len, STORE_URL_MAX);
+	if (!store_is_text(text, true))
+		return cah_fail(err, CAH_EINVALID, "the banner is not UTF-8");
+	int rc = store_begin_write(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = store_run(store, STMT_SETTING_SET,
+		       STORE_ARGS(arg_text(SLICE("banner")), arg_text(text)),
+		       err);
+	return store_end(store, rc, err);
+}

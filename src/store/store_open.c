@@ -1,0 +1,213 @@
+/* Opening: what the file is, the schema of a new one, the settings of a
+ * connection, and the claim of the one tracker. */
+#include "base/fail.h"
+#include "store/store_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum {
+	WAL_TRIES = 50, /* of turning a new file into WAL beside others */
+	WAL_WAIT_US = 100000,
+};
+
+#define TEXT_OF(x) #x
+#define NUMBER(x) TEXT_OF(x)
+
+/* A job's WAT is wats.id = (number - 1) / 2, its piece (number - 1) % 2, so
+ * that neither stands in its row. Workers, makers and closers are ids, 0 for
+ * none: a zero takes no byte. The row of counts is kept by each transaction. */
+static const char schema[] =
+	"CREATE TABLE wats (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE,"
+	" open_jobs INTEGER NOT NULL);"
+	"CREATE INDEX wats_open ON wats (open_jobs) WHERE open_jobs = 2;"
+	"CREATE TABLE jobs (number INTEGER PRIMARY KEY,"
+	" state INTEGER NOT NULL DEFAULT 0, pairs INTEGER NOT NULL DEFAULT 0,"
+	" holder INTEGER NOT NULL DEFAULT 0, maker INTEGER NOT NULL DEFAULT 0,"
+	" closer INTEGER NOT NULL DEFAULT 0, minute INTEGER NOT NULL DEFAULT 0,"
+	" gpu_url TEXT);"
+	"CREATE INDEX jobs_open ON jobs (state) WHERE state = 0;"
+	"CREATE INDEX jobs_gpu_open ON jobs (state) WHERE state = 2;"
+	"CREATE INDEX jobs_gpu_url ON jobs (gpu_url, state)"
+	" WHERE gpu_url IS NOT NULL;"
+	"CREATE TABLE workers (id INTEGER PRIMARY KEY,"
+	" token TEXT NOT NULL UNIQUE, display_name TEXT NOT NULL UNIQUE,"
+	" nickname TEXT NOT NULL, type INTEGER NOT NULL,"
+	" progress TEXT NOT NULL DEFAULT '', job INTEGER NOT NULL DEFAULT 0,"
+	" jobs_completed INTEGER NOT NULL DEFAULT 0, alive_s INTEGER NOT NULL,"
+	" first_seen_s INTEGER NOT NULL, last_seen_s INTEGER NOT NULL);"
+	"CREATE INDEX workers_alive ON workers (type, alive_s, last_seen_s);"
+	"CREATE TABLE leaders (id INTEGER PRIMARY KEY, board INTEGER NOT NULL,"
+	" nickname TEXT NOT NULL, jobs INTEGER NOT NULL,"
+	" pairs INTEGER NOT NULL, UNIQUE (board, nickname));"
+	"CREATE INDEX leaders_pairs ON leaders (pairs DESC, jobs DESC,"
+	" nickname) WHERE board = 0;"
+	"CREATE INDEX leaders_cpu ON leaders (jobs DESC, nickname)"
+	" WHERE board = 1;"
+	"CREATE TABLE minutes (minute INTEGER PRIMARY KEY,"
+	" jobs INTEGER NOT NULL);"
+	"CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE TABLE counts (open INTEGER, leased INTEGER, gpu_open INTEGER,"
+	" gpu_leased INTEGER, done INTEGER, hybrid INTEGER, cpu INTEGER,"
+	" gpu INTEGER, leaders INTEGER, cpu_leaders INTEGER, wats INTEGER,"
+	" pairs INTEGER);"
+	"INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+	"PRAGMA application_id = " NUMBER(
+		0x63616842) ";"
+			    "PRAGMA user_version = 1;";
+
+_Static_assert(STORE_APPLICATION_ID == 0x63616842 && STORE_VERSION == 1,
+	       "as the schema has it");
+_Static_assert(JOB_OPEN == 0 && JOB_GPU_OPEN == 2 && JOB_DONE == 4 &&
+		       BOARD_PAIRS == 0 && BOARD_CPU == 1 && COUNT_COUNT == 12,
+	       "as the schema and statements.def have them");
+
+/* While opening, a file that is not what it should be is no passing trouble. */
+static int fail_to_open(struct store *store, int code, struct cah_error *err)
+{
+	if ((code & 0xff) == SQLITE_NOTADB)
+		return cah_fail(err, CAH_EFORMAT, "%s is not a database",
+				store->path);
+	if ((code & 0xff) == SQLITE_CORRUPT)
+		return cah_fail(err, CAH_EFORMAT, "%s is damaged", store->path);
+	return store_fail(store, code, err);
+}
+
+static int run_text(struct store *store, const char *sql, struct cah_error *err)
+{
+	int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? CAH_OK : fail_to_open(store, rc, err);
+}
+
+static int read_number(struct store *store, const char *sql, int64_t *out,
+		       struct cah_error *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
+	if (rc != SQLITE_OK)
+		return fail_to_open(store, rc, err);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int64(stmt, 0);
+	else
+		rc = fail_to_open(store, rc, err);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? CAH_OK : rc;
+}
+
+/* *is_new where the file has nothing in it yet. */
+static int check_file(struct store *store, bool *is_new, struct cah_error *err)
+{
+	int64_t id = 0, version = 0, things = 0;
+	int rc = read_number(store, "PRAGMA application_id", &id, err);
+	if (rc == CAH_OK)
+		rc = read_number(store, "PRAGMA user_version", &version, err);
+	if (rc == CAH_OK)
+		rc = read_number(store, "SELECT count(*) FROM sqlite_schema",
+				 &things, err);
+	if (rc != CAH_OK)
+		return rc;
+	*is_new = id == 0 && version == 0 && things == 0;
+	if (*is_new)
+		return CAH_OK;
+	if (id != STORE_APPLICATION_ID)
+		return cah_fail(err, CAH_EFORMAT,
+				"%s is a database of another program",
+				store->path);
+	if (version > STORE_VERSION)
+		return cah_fail(err, CAH_EFORMAT,
+				"%s was made by a newer version of cah "
+				"(schema %lld, this one knows %d)",
+				store->path, (long long)version, STORE_VERSION);
+	if (version < 1)
+		return cah_fail(err, CAH_EFORMAT,
+				"%s has no schema of ours (version %lld)",
+				store->path, (long long)version);
+	return CAH_OK;
+}
+
+/* The change to WAL needs the file alone for a moment, and SQLite does not
+ * wait for that by itself. */
+static int turn_to_wal(struct store *store, struct cah_error *err)
+{
+	int rc = SQLITE_BUSY;
+	for (int i = 0; i < WAL_TRIES && rc == SQLITE_BUSY; i++) {
+		if (i > 0)
+			usleep(WAL_WAIT_US);
+		rc = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL", NULL,
+				  NULL, NULL);
+	}
+	return rc == SQLITE_OK ? CAH_OK : fail_to_open(store, rc, err);
+}
+
+static int make_schema(struct store *store, struct cah_error *err)
+{
+	int rc = run_text(store, "BEGIN IMMEDIATE", err);
+	if (rc != CAH_OK)
+		return rc;
+	/* Another process may have been faster. */
+	bool is_new;
+	rc = check_file(store, &is_new, err);
+	if (rc == CAH_OK && is_new)
+		rc = run_text(store, schema, err);
+	if (rc == CAH_OK)
+		rc = run_text(store, "COMMIT", err);
+	if (rc != CAH_OK)
+		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+int store_prepare_schema(struct store *store, struct cah_error *err)
+{
+	bool is_new;
+	int rc = check_file(store, &is_new, err);
+	if (rc == CAH_OK)
+		rc = turn_to_wal(store, err);
+	/* FULL: a commit is on the disk when it returns. In a file from
+	 * elsewhere, views and triggers are not trusted. */
+	if (rc == CAH_OK)
+		rc = run_text(store,
+			      "PRAGMA synchronous = FULL;"
+			      "PRAGMA trusted_schema = OFF;"
+			      "PRAGMA cell_size_check = ON;"
+			      "PRAGMA temp_store = MEMORY;"
+			      "PRAGMA cache_size = -65536;"
+			      "PRAGMA journal_size_limit = 67108864",
+			      err);
+	if (rc == CAH_OK && is_new)
+		rc = make_schema(store, err);
+	return rc;
+}
+
+int store_claim(struct store *store, struct cah_error *err)
+{
+	/* By its real name, so that two names of one file meet. */
+	char real[PATH_MAX], lock_path[PATH_MAX + 8];
+	if (realpath(store->path, real) == NULL)
+		return cah_fail(err, CAH_EUNAVAILABLE, "%s: %s", store->path,
+				strerror(errno));
+	(void)snprintf(lock_path, sizeof(lock_path), "%s.lock", real);
+	int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		      0666);
+	if (fd < 0)
+		return cah_fail(err, CAH_EUNAVAILABLE, "cannot lock %s: %s",
+				store->path, strerror(errno));
+	/* The kernel lets go when the process ends, however it ends. */
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		int errnum = errno;
+		close(fd);
+		if (errnum == EWOULDBLOCK)
+			return cah_fail(err, CAH_EUNAVAILABLE,
+					"another tracker uses %s", store->path);
+		return cah_fail(err, CAH_EUNAVAILABLE, "cannot lock %s: %s",
+				store->path, strerror(errnum));
+	}
+	store->claim_fd = fd;
+	return CAH_OK;
+}
