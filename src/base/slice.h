@@ -21,7 +21,9 @@ struct slice {
 
 static inline struct slice slice_of(const char *text)
 {
-	return (struct slice){text, text != NULL ? strlen(text) : 0};
+	/* no compound literal: shims in C++ read this too */
+	struct slice s = {text, text != NULL ? strlen(text) : 0};
+	return s;
 }
 
 static inline bool slice_equal(struct slice a, struct slice b)
@@ -54,9 +56,12 @@ static inline bool slice_ends(struct slice s, struct slice tail)
 /* The bytes of @s from @start on; empty past the end. */
 static inline struct slice slice_from(struct slice s, size_t start)
 {
-	if (start >= s.len)
-		return (struct slice){NULL, 0};
-	return (struct slice){s.data + start, s.len - start};
+	struct slice rest = {NULL, 0};
+	if (start < s.len) {
+		rest.data = s.data + start;
+		rest.len = s.len - start;
+	}
+	return rest;
 }
 
 #endif
