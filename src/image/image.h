@@ -6,6 +6,7 @@
 #include "base/fate.h"
 #include "base/slice.h"
 
+#include <cah/error.h>
 #include <stdint.h>
 
 enum image_format {
@@ -26,6 +27,11 @@ struct image_limits {
  * 65,535 pixels a side. */
 struct image_limits image_limits_default(void);
 
+/* A part of an image, in pixels from the left upper corner. */
+struct image_box {
+	double left, top, right, bottom;
+};
+
 /* Pixels, 3 bytes each (R, G, B; sRGB assumed), rows one after the other
  * without gaps. */
 struct image {
@@ -36,6 +42,9 @@ struct image {
 			       decoding */
 	int original_height;
 	enum image_format format;
+	/* What the picture covers of these pixels; all zeros: all. Half of 257
+	   pixels are 129, of which the last is covered half. */
+	struct image_box box;
 };
 
 /* By the first bytes (the formats' own specifications). */

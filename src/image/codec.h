@@ -1,0 +1,29 @@
+/* codec.h: what the three formats share; private to this folder. */
+#ifndef IMAGE_CODEC_H
+#define IMAGE_CODEC_H
+
+#include "image/image.h"
+
+/* Each fills *out but for the format, as it lies in the file; *orientation is
+ * EXIF's, 1 to 8. On any other fate than CAH_FATE_KEPT out->rgb stays NULL. */
+enum fate jpeg_decode(struct image *out, struct slice bytes,
+		      const struct image_limits *limits, int min_side,
+		      int *orientation);
+enum fate png_decode(struct image *out, struct slice bytes,
+		     const struct image_limits *limits, int *orientation);
+enum fate webp_decode(struct image *out, struct slice bytes,
+		      const struct image_limits *limits, int *orientation);
+
+/* What the header's size means: CAH_FATE_KEPT, too_many_pixels, or broken_image
+ * for a side of nothing. */
+enum fate codec_check_size(int64_t width, int64_t height,
+			   const struct image_limits *limits);
+
+/* Room for width * height pixels of @channels bytes; NULL out of memory. */
+uint8_t *codec_alloc(int width, int height, int channels);
+
+/* Lays @count RGBA pixels on white, in their place: the first count * 3 bytes
+ * are RGB after it. */
+void codec_lay_on_white(uint8_t *pixels, size_t count);
+
+#endif

@@ -1,0 +1,191 @@
+#include "image/image.h"
+
+#include "image/codec.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+enum {
+	MIN_BYTES = 5000,
+	MAX_PIXELS = 89478484,
+	MAX_SIDE = 65535,
+};
+
+struct image_limits image_limits_default(void)
+{
+	return (struct image_limits){.min_bytes = MIN_BYTES,
+				     .max_pixels = MAX_PIXELS,
+				     .max_side = MAX_SIDE};
+}
+
+enum image_format image_sniff(struct slice bytes)
+{
+	if (slice_starts(bytes, SLICE("\xff\xd8\xff")))
+		return IMAGE_JPEG;
+	if (slice_starts(bytes, SLICE("\x89PNG\r\n\x1a\n")))
+		return IMAGE_PNG;
+	/* RFC 9649, 2.4: the size of the file stands between the two. */
+	if (slice_starts(bytes, SLICE("RIFF")) &&
+	    slice_starts(slice_from(bytes, 8), SLICE("WEBP")))
+		return IMAGE_WEBP;
+	return IMAGE_UNKNOWN;
+}
+
+const char *image_extension(enum image_format format)
+{
+	switch (format) {
+	case IMAGE_JPEG:
+		return "jpg";
+	case IMAGE_PNG:
+		return "png";
+	case IMAGE_WEBP:
+		return "webp";
+	case IMAGE_UNKNOWN:
+		break;
+	}
+	return "bin";
+}
+
+enum fate codec_check_size(int64_t width, int64_t height,
+			   const struct image_limits *limits)
+{
+	if (width <= 0 || height <= 0)
+		return CAH_FATE_BROKEN_IMAGE;
+	/* The product of two numbers of 31 bits fits. */
+	if (width > INT_MAX || height > INT_MAX || width > limits->max_side ||
+	    height > limits->max_side || width * height > limits->max_pixels)
+		return CAH_FATE_TOO_MANY_PIXELS;
+	return CAH_FATE_KEPT;
+}
+
+uint8_t *codec_alloc(int width, int height, int channels)
+{
+	/* Cleared, so that what a file does not cover is never somebody else's
+	 * memory; large blocks come from the kernel cleared anyway. */
+	return calloc((size_t)width * (size_t)height, (size_t)channels);
+}
+
+void codec_lay_on_white(uint8_t *pixels, size_t count)
+{
+	const uint8_t *from = pixels;
+	for (size_t i = 0; i < count; i++, from += 4) {
+		int alpha = from[3];
+		for (int c = 0; c < 3; c++) {
+			int sum = from[c] * alpha + 255 * (255 - alpha) + 128;
+			*pixels++ = (uint8_t)((sum + (sum >> 8)) >> 8);
+		}
+	}
+}
+
+/* How the stored picture is made upright (CIPA DC-008, 4.6.4 A, Orientation):
+ * over its main diagonal first, then mirrored. */
+struct turn {
+	bool is_over_diagonal;
+	bool is_mirrored; /* left and right */
+	bool is_upside_down;
+};
+
+static struct turn turn_of(int orientation)
+{
+	static const struct turn turns[] = {
+		{false, false, false}, {false, true, false},
+		{false, true, true},   {false, false, true},
+		{true, false, false},  {true, true, false},
+		{true, true, true},    {true, false, true},
+	};
+	return turns[orientation - 1];
+}
+
+static struct image_box turn_box(struct image_box box, const struct turn *turn,
+				 int width, int height)
+{
+	if (turn->is_over_diagonal)
+		box = (struct image_box){box.top, box.left, box.bottom,
+					 box.right};
+	struct image_box to = box;
+	if (turn->is_mirrored) {
+		to.left = width - box.right;
+		to.right = width - box.left;
+	}
+	if (turn->is_upside_down) {
+		to.top = height - box.bottom;
+		to.bottom = height - box.top;
+	}
+	return to;
+}
+
+static enum fate make_upright(struct image *image, int orientation)
+{
+	if (orientation == 1)
+		return CAH_FATE_KEPT;
+	struct turn turn = turn_of(orientation);
+	int width = turn.is_over_diagonal ? image->height : image->width;
+	int height = turn.is_over_diagonal ? image->width : image->height;
+	/* Steps in the stored picture, in pixels, for one to the right and one
+	 * down in the upright one. */
+	ptrdiff_t right = turn.is_over_diagonal ? image->width : 1;
+	ptrdiff_t down = turn.is_over_diagonal ? 1 : image->width;
+	const uint8_t *start = image->rgb;
+	if (turn.is_mirrored) {
+		start += 3 * right * (width - 1);
+		right = -right;
+	}
+	if (turn.is_upside_down) {
+		start += 3 * down * (height - 1);
+		down = -down;
+	}
+	uint8_t *upright = codec_alloc(width, height, 3);
+	if (upright == NULL)
+		return CAH_FATE_INTERNAL;
+
+	uint8_t *to = upright;
+	for (int y = 0; y < height; y++)
+		for (int x = 0; x < width; x++, to += 3)
+			memcpy(to, start + 3 * (y * down + x * right), 3);
+	free(image->rgb);
+	image->rgb = upright;
+	image->width = width;
+	image->height = height;
+	image->box = turn_box(image->box, &turn, width, height);
+	return CAH_FATE_KEPT;
+}
+
+enum fate image_decode(struct image *out, struct slice bytes,
+		       const struct image_limits *limits, int min_side)
+{
+	*out = (struct image){0};
+	if (bytes.len < limits->min_bytes)
+		return CAH_FATE_TOO_SMALL;
+
+	enum image_format format = image_sniff(bytes);
+	int orientation = 1;
+	enum fate fate = CAH_FATE_NOT_AN_IMAGE;
+	switch (format) {
+	case IMAGE_JPEG:
+		fate = jpeg_decode(out, bytes, limits, min_side, &orientation);
+		break;
+	case IMAGE_PNG:
+		fate = png_decode(out, bytes, limits, &orientation);
+		break;
+	case IMAGE_WEBP:
+		fate = webp_decode(out, bytes, limits, &orientation);
+		break;
+	case IMAGE_UNKNOWN:
+		break;
+	}
+	if (fate == CAH_FATE_KEPT)
+		fate = make_upright(out, orientation);
+	if (fate != CAH_FATE_KEPT) {
+		image_fini(out);
+		return fate;
+	}
+	out->format = format;
+	return CAH_FATE_KEPT;
+}
+
+void image_fini(struct image *image)
+{
+	free(image->rgb);
+	*image = (struct image){0};
+}

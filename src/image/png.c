@@ -1,0 +1,96 @@
+/* PNG by libspng (PNG, third edition; spng.h and docs/ of its source). */
+#include "image/codec.h"
+#include "image/exif.h"
+
+#include <spng.h>
+#include <stdlib.h>
+
+enum {
+	/* Bytes that the inflated profiles and texts of one file may take. */
+	CHUNKS_MAX = 16 * 1024 * 1024,
+};
+
+static enum fate fate_of(int rc)
+{
+	if (rc == 0)
+		return CAH_FATE_KEPT;
+	return rc == SPNG_EMEM ? CAH_FATE_INTERNAL : CAH_FATE_BROKEN_IMAGE;
+}
+
+/* EXIF may stand behind the pixels; whatever is wrong there does not matter to
+ * them any more. */
+static int find_orientation(spng_ctx *png)
+{
+	struct spng_exif exif;
+	(void)spng_decode_chunks(png);
+	if (spng_get_exif(png, &exif) != 0)
+		return 1;
+	return exif_orientation((struct slice){exif.data, exif.length});
+}
+
+static bool has_alpha(spng_ctx *png, const struct spng_ihdr *header)
+{
+	struct spng_trns trns;
+	return header->color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA ||
+	       header->color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA ||
+	       spng_get_trns(png, &trns) == 0;
+}
+
+static enum fate decode_pixels(struct image *out, spng_ctx *png,
+			       const struct spng_ihdr *header)
+{
+	bool is_clear = has_alpha(png, header);
+	size_t count = (size_t)header->width * header->height;
+	int channels = is_clear ? 4 : 3;
+	uint8_t *pixels =
+		codec_alloc((int)header->width, (int)header->height, channels);
+	if (pixels == NULL)
+		return CAH_FATE_INTERNAL;
+	int rc = spng_decode_image(png, pixels, count * channels,
+				   is_clear ? SPNG_FMT_RGBA8 : SPNG_FMT_RGB8,
+				   is_clear ? SPNG_DECODE_TRNS : 0);
+	if (rc != 0) {
+		free(pixels);
+		return fate_of(rc);
+	}
+	if (is_clear) {
+		codec_lay_on_white(pixels, count);
+		uint8_t *less = realloc(pixels, count * 3);
+		pixels = less != NULL ? less : pixels;
+	}
+	int width = (int)header->width;
+	int height = (int)header->height;
+	*out = (struct image){.rgb = pixels,
+			      .width = width,
+			      .height = height,
+			      .original_width = width,
+			      .original_height = height,
+			      .box = {0, 0, width, height}};
+	return CAH_FATE_KEPT;
+}
+
+enum fate png_decode(struct image *out, struct slice bytes,
+		     const struct image_limits *limits, int *orientation)
+{
+	spng_ctx *png = spng_ctx_new(0);
+	if (png == NULL)
+		return CAH_FATE_INTERNAL;
+	(void)spng_set_crc_action(png, SPNG_CRC_ERROR, SPNG_CRC_DISCARD);
+	(void)spng_set_chunk_limits(png, CHUNKS_MAX, CHUNKS_MAX);
+
+	struct spng_ihdr header;
+	int rc = spng_set_png_buffer(png, bytes.data, bytes.len);
+	if (rc == 0)
+		rc = spng_get_ihdr(png, &header);
+	/* Rows longer than the library can count. */
+	enum fate fate =
+		rc == SPNG_EOVERFLOW ? CAH_FATE_TOO_MANY_PIXELS : fate_of(rc);
+	if (fate == CAH_FATE_KEPT)
+		fate = codec_check_size(header.width, header.height, limits);
+	if (fate == CAH_FATE_KEPT)
+		fate = decode_pixels(out, png, &header);
+	if (fate == CAH_FATE_KEPT)
+		*orientation = find_orientation(png);
+	spng_ctx_free(png);
+	return fate;
+}
