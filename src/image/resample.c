@@ -363,8 +363,10 @@ static int *find_nearest(const struct side *side)
 	double at = side->from + scale * 0.5;
 	for (int64_t i = 0; i < side->first; i++)
 		at += scale;
-	for (int i = 0; i < side->count; i++, at += scale)
+	for (int i = 0; i < side->count; i++) {
 		nearest[i] = at < side->in ? (int)at : side->in - 1;
+		at += scale;
+	}
 	return nearest;
 }
 
