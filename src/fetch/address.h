@@ -9,6 +9,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+enum {
+	ADDRESS_TEXT = INET6_ADDRSTRLEN + 2, /* with brackets and the NUL */
+};
+
 union address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
@@ -21,6 +25,17 @@ union address {
  * 6to4, NAT64) is judged by the IPv4 address. */
 bool address_is_public(const union address *address);
 
+/* Reads an address as an URL's host has it: "127.0.0.1", "[::1]". False where
+ * it is none (a name, for example). */
+bool address_parse(union address *out, struct slice text);
+
+/* Writes it the same way. */
+void address_write(char out[ADDRESS_TEXT], const union address *address);
+
+/* The addresses of a look-up, @len bytes in network order: 4 or 16; false for
+ * another length. */
+bool address_from_bytes(union address *out, const void *bytes, size_t len);
+
 struct pins;
 
 /* Reads @count entries HOST:PORT:ADDR; ADDR may be an IPv6 address in brackets;
@@ -31,7 +46,8 @@ CAH_MUST_CHECK int pins_new(struct pins **out, const char *const *entries,
 void pins_free(struct pins *pins);
 
 /* The address of @host and @port, NULL where none is pinned or @pins is NULL;
- * text as an URL's host has it ("127.0.0.1", "[::1]"), borrowed. */
+ * text as an URL's host has it ("127.0.0.1", "[::1]"), borrowed. An entry that
+ * names the host goes before one for all. */
 const char *pins_find(const struct pins *pins, struct slice host, int port);
 
 #endif

@@ -1,0 +1,27 @@
+/* local.h: files and standard input as a stream's source. One owner. */
+#ifndef FETCH_LOCAL_H
+#define FETCH_LOCAL_H
+
+#include "fetch/stop.h"
+
+#include <cah/error.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* True where @location is a path, a file: URL or "-". */
+bool local_is(const char *location);
+
+/* Opens it for reading from byte @start on; *size is -1 where unknown. The
+ * caller closes *fd unless it is 0, which is standard input. Errors: CAH_EIO,
+ * CAH_ENOTFOUND, CAH_EINVALIDURL (a file: URL of another host), CAH_ENOMEM,
+ * CAH_ECANCELLED. */
+CAH_MUST_CHECK int local_open(int *fd, int64_t *size, const char *location,
+			      int64_t start, const struct stop *stop,
+			      struct cah_error *err);
+
+/* As stream_read. @location is for the error's text. */
+CAH_MUST_CHECK int local_read(int fd, void *data, size_t *len,
+			      const char *location, const struct stop *stop,
+			      struct cah_error *err);
+
+#endif
