@@ -23,7 +23,7 @@ enum {
  * the log must stay until tracker_stop has returned. Zeroed is a good start:
  * then only @store must be set. */
 struct tracker_options {
-	struct store *store; /* open, claimed by the caller (store_claim) */
+	struct store *store; /* open */
 	struct log *log;     /* NULL: says nothing */
 	const char *listen;  /* "ADDR:PORT", "[V6ADDR]:PORT"; port 0: any free
 				one; NULL: "127.0.0.1:8080" */
@@ -42,10 +42,11 @@ struct tracker_options {
 
 struct tracker;
 
-/* Begins to answer; leases begin anew for the workers that the store knows.
+/* Claims the store (store_claim), begins the leases of the workers that it
+ * knows anew, and answers.
  * The caller ends *out with tracker_stop. Errors: CAH_EINVALID (listen, an
- * upload address), CAH_EUNAVAILABLE (the address is taken or not ours; the
- * store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
+ * upload address), CAH_EUNAVAILABLE (the address is taken or not ours; another
+ * tracker has the store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
 CAH_MUST_CHECK int tracker_start(struct tracker **out,
 				 const struct tracker_options *options,
 				 struct cah_error *err);

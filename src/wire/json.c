@@ -3,6 +3,7 @@
 #include "wire/text.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 void wire_json_init(struct wire_json *json, struct buf *out)
 {
@@ -80,7 +81,9 @@ void wire_json_int(struct wire_json *json, int64_t value)
 void wire_json_real(struct wire_json *json, double value)
 {
 	begin_value(json);
-	buf_printf(json->out, "%.10g", value);
+	/* Readers with types take "5" for an integer. */
+	bool is_whole = value == floor(value) && fabs(value) < 1e9;
+	buf_printf(json->out, is_whole ? "%.1f" : "%.10g", value);
 }
 
 void wire_json_bool(struct wire_json *json, bool value)

@@ -227,6 +227,7 @@ static void json__is_valid_whatever_is_written(void **state)
 	wire_json_bool(&json, true);
 	wire_json_null(&json);
 	wire_json_real(&json, 12.5);
+	wire_json_real(&json, 5);
 	wire_json_open(&json, '[');
 	wire_json_close(&json, ']');
 	wire_json_close(&json, ']');
@@ -235,7 +236,7 @@ static void json__is_valid_whatever_is_written(void **state)
 	assert_string_equal(buf.data,
 			    "{\"a\\\"\":\"\\u0000\\u000a\\\"\\\\\xef\xbf\xbd\","
 			    "\"n\":-9223372036854775808,\"id\":\"7000000\","
-			    "\"list\":[true,null,12.5,[]],\"z\":\"\xc3\xa9\"}");
+			    "\"list\":[true,null,12.5,5.0,[]],\"z\":\"\xc3\xa9\"}");
 	buf_fini(&buf);
 }
 

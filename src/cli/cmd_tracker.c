@@ -1,0 +1,184 @@
+/* cah tracker: hands out jobs over HTTP until it is told to stop. */
+#include "base/cancel.h"
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cmd.h"
+#include "cli/opt.h"
+#include "store/store.h"
+#include "tracker/tracker.h"
+
+#include <stdlib.h>
+
+enum {
+	SECRET_MAX = 1024, /* bytes of the organiser's secret */
+	WAIT_MS = 60000,   /* between two looks at the switch, which wakes us */
+};
+
+struct choice {
+	const char *store;
+	const char *secret_file;
+	const char *log_format;
+	struct opt_list upload;
+	bool is_json;
+	bool is_quiet;
+	bool is_verbose;
+	struct tracker_options tracker;
+	struct buf secret;
+};
+
+static int parse_options(struct choice *c, int argc, char **argv)
+{
+	const struct opt opts[] = {
+		{"listen", "ADDR:PORT",
+		 "where to answer; port 0 takes any free one", OPT_TEXT,
+		 &c->tracker.listen, 0, 0},
+		{"store", "URI", "the tracker's book", OPT_TEXT, &c->store, 0,
+		 0},
+		{"idle-timeout", "SECONDS",
+		 "a worker not heard of for so long is gone", OPT_INT,
+		 &c->tracker.idle_timeout_s, 1, 31536000},
+		{"upload-address", "TYPE=ADDR",
+		 "where workers of a type put results", OPT_LIST, &c->upload, 0,
+		 0},
+		{"admin-token-file", "FILE",
+		 "holds the organiser's secret; without it the admin calls are "
+		 "off",
+		 OPT_TEXT, &c->secret_file, 0, 0},
+		{"max-connections", "N", "connections at one time", OPT_INT,
+		 &c->tracker.max_connections, 1, 100000},
+		{"log-format", "FORMAT", "logfmt or json, on stderr", OPT_TEXT,
+		 &c->log_format, 0, 0},
+		{"json", NULL, "the same as --log-format json", OPT_FLAG,
+		 &c->is_json, 0, 0},
+		{"verbose", NULL, "log every request", OPT_FLAG, &c->is_verbose,
+		 0, 0},
+		{"quiet", NULL, "log errors only", OPT_FLAG, &c->is_quiet, 0,
+		 0},
+	};
+	const struct opt_command command = {
+		.name = "tracker",
+		.operands = "",
+		.about = "Hands out jobs to workers, keeps the books and shows "
+			 "the pages, until Ctrl-C.\nPrints 'listening on URL' "
+			 "once it answers.",
+		.examples = "  cah jobs import wat.paths.gz\n"
+			    "  cah tracker\n"
+			    "  cah tracker --listen 0.0.0.0:80 "
+			    "--admin-token-file secret.txt\n"
+			    "  cah tracker --upload-address "
+			    "CPU=rsync://host/images",
+		.opts = opts,
+		.opt_count = sizeof(opts) / sizeof(opts[0]),
+	};
+	int operand_count;
+	return opt_parse(&command, argc, argv, &operand_count);
+}
+
+static int take_upload_address(struct choice *c, const char *text,
+			       struct cah_error *err)
+{
+	size_t len = strcspn(text, "=");
+	int type = store_worker_type((struct slice){text, len});
+	if (type < 0 || text[len] != '=')
+		return cah_fail(err, CAH_EINVALID,
+				"--upload-address: '%s' is not TYPE=ADDR with "
+				"TYPE one of HYBRID, CPU, GPU",
+				text);
+	c->tracker.upload_address[type] = text + len + 1;
+	return CAH_OK;
+}
+
+static int read_secret(struct choice *c, struct cah_error *err)
+{
+	if (c->secret_file == NULL)
+		return CAH_OK;
+	int rc = file_read(&c->secret, c->secret_file, err);
+	if (rc != CAH_OK)
+		return cah_fail_prefix(err, rc, "--admin-token-file");
+	char *text = c->secret.data;
+	size_t len = c->secret.len;
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+		len--;
+	if (len == 0 || memchr(text, '\0', len) != NULL)
+		return cah_fail(err, CAH_EINVALID,
+				"--admin-token-file: %s holds no secret",
+				c->secret_file);
+	text[len] = '\0';
+	c->tracker.admin_token = text;
+	return CAH_OK;
+}
+
+static int finish_options(struct choice *c, struct cah_error *err)
+{
+	if (strcmp(c->log_format, "json") == 0)
+		c->is_json = true;
+	else if (strcmp(c->log_format, "logfmt") != 0)
+		return cah_fail(err, CAH_EINVALID,
+				"--log-format: '%s' is not logfmt or json",
+				c->log_format);
+	for (size_t i = 0; i < c->upload.count; i++) {
+		int rc = take_upload_address(c, c->upload.values[i], err);
+		if (rc != CAH_OK)
+			return rc;
+	}
+	return read_secret(c, err);
+}
+
+static int serve(const struct choice *c, struct cancel *cancel,
+		 struct cah_error *err)
+{
+	struct tracker *tracker;
+	int rc = tracker_start(&tracker, &c->tracker, err);
+	if (rc != CAH_OK)
+		return rc;
+	/* Whoever started us may wait for this line. */
+	printf("listening on %s\n", tracker_url(tracker));
+	(void)fflush(stdout);
+	while (!cancel_sleep(cancel, WAIT_MS))
+		continue;
+	tracker_stop(tracker);
+	log_info(c->tracker.log, "stopped");
+	return CAH_OK;
+}
+
+static int run(struct choice *c, struct cancel *cancel, struct cah_error *err)
+{
+	struct log *log = NULL;
+	struct store *store = NULL;
+	enum log_level level = c->is_quiet     ? LOG_ERROR
+			       : c->is_verbose ? LOG_DEBUG
+					       : LOG_INFO;
+	int rc = finish_options(c, err);
+	if (rc == CAH_OK)
+		rc = log_new(&log, stderr, level, c->is_json, err);
+	if (rc == CAH_OK)
+		rc = store_open(&store, c->store, err);
+	if (rc == CAH_OK) {
+		c->tracker.log = log;
+		c->tracker.store = store;
+		rc = serve(c, cancel, err);
+	}
+	store_close(store);
+	log_free(log);
+	return rc;
+}
+
+int cmd_tracker(int argc, char **argv, struct cancel *cancel)
+{
+	struct choice c = {
+		.store = "sqlite:cah.db",
+		.log_format = "logfmt",
+		.tracker = {.listen = "127.0.0.1:8080",
+			    .idle_timeout_s = TRACKER_IDLE_TIMEOUT_S,
+			    .max_connections = TRACKER_MAX_CONNECTIONS},
+	};
+	int status = parse_options(&c, argc, argv);
+	if (status >= 0)
+		return status;
+	struct cah_error err = {0};
+	buf_init(&c.secret, SECRET_MAX);
+	int rc = run(&c, cancel, &err);
+	buf_fini(&c.secret);
+	return rc == CAH_OK ? EXIT_DONE : opt_report("tracker", &err);
+}

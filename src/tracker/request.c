@@ -1,0 +1,319 @@
+#include "tracker/request.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+
+#include <ctype.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+
+enum {
+	RETRY_AFTER_S = 5, /* what an answer 503 asks for */
+};
+
+typedef int (*route_fn)(struct request *request, struct cah_error *err);
+
+static const route_fn routes[] = {
+#define ROUTE(name, handler, method, path, answer, body_max, text) \
+	[ROUTE_##name] = route_##handler,
+#include "wire/routes.def"
+#undef ROUTE
+};
+
+struct request *request_new(struct tracker *tracker, const char *uri)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	if (request == NULL)
+		return NULL;
+	request->uri = strdup(uri);
+	if (request->uri == NULL) {
+		free(request);
+		return NULL;
+	}
+	request->tracker = tracker;
+	buf_init(&request->raw_body, WIRE_LIST_BODY_MAX);
+	buf_init(&request->out, REQUEST_ANSWER_MAX);
+	return request;
+}
+
+void request_free(struct request *request)
+{
+	if (request == NULL)
+		return;
+	wire_body_fini(&request->body);
+	buf_fini(&request->raw_body);
+	buf_fini(&request->out);
+	free(request->uri);
+	free(request);
+}
+
+const char *request_header(const struct request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+					   name);
+}
+
+/* Proxies are sent a whole URL (RFC 9112, section 3.2.2); a server has to take
+ * one as well. */
+static struct slice without_authority(struct slice uri)
+{
+	if (!slice_starts(uri, SLICE("http://")) &&
+	    !slice_starts(uri, SLICE("https://")))
+		return uri;
+	struct slice rest = slice_from(uri, sizeof("https://") - 1);
+	const char *path = memchr(rest.data, '/', rest.len);
+	return path != NULL ? slice_from(uri, (size_t)(path - uri.data))
+			    : SLICE("/");
+}
+
+/* Deployed clients send JSON with its type; a missing one is let pass. */
+static int check_content_type(const struct request *request,
+			      struct cah_error *err)
+{
+	const char *type = request_header(request, "Content-Type");
+	if (type == NULL)
+		return CAH_OK;
+	size_t len = strcspn(type, "; \t");
+	if (slice_equal_nocase((struct slice){type, len},
+			       SLICE("application/json")))
+		return CAH_OK;
+	(void)cah_fail(err, CAH_EINVALID, "Content-Type: not application/json");
+	err->http_status = 415;
+	return CAH_EINVALID;
+}
+
+static int check_length(const struct request *request, struct cah_error *err)
+{
+	size_t max = wire_route_body_max(request->route);
+	const char *length = request_header(request, "Content-Length");
+	/* The server has checked that it is a number. */
+	if (length != NULL && strtoull(length, NULL, 10) > max)
+		return cah_fail(err, CAH_ELIMIT,
+				"the body is longer than %zu bytes", max);
+	return CAH_OK;
+}
+
+int request_begin(struct request *request, struct cah_error *err)
+{
+	struct slice uri = without_authority(slice_of(request->uri));
+	const char *mark = memchr(uri.data, '?', uri.len);
+	struct slice path = uri;
+	struct slice query = {NULL, 0};
+	if (mark != NULL) {
+		path.len = (size_t)(mark - uri.data);
+		query = slice_from(uri, path.len + 1);
+	}
+	int rc = wire_path_parse(&request->path, path, err);
+	if (rc == CAH_OK)
+		rc = wire_route_find(&request->route, &request->path,
+				     slice_of(request->method), err);
+	if (rc != CAH_OK)
+		return rc;
+	request->is_routed = true;
+	rc = wire_query_parse(&request->query, query, err);
+	if (rc == CAH_OK && wire_route_method(request->route) == WIRE_POST)
+		rc = check_content_type(request, err);
+	if (rc == CAH_OK && wire_route_method(request->route) == WIRE_POST)
+		rc = check_length(request, err);
+	return rc;
+}
+
+static int run_route(struct request *request, struct cah_error *err)
+{
+	request->now_s = clock_now_ms() / 1000;
+	request->wall_s = clock_wall_s();
+	if (wire_route_method(request->route) == WIRE_POST) {
+		int rc = wire_body_parse(&request->body,
+					 buf_slice(&request->raw_body), err);
+		if (rc != CAH_OK)
+			return rc;
+	}
+	int rc = routes[request->route](request, err);
+	return rc != CAH_OK ? rc : buf_check(&request->out, "answer", err);
+}
+
+/* What went wrong inside is for the log: it may name files. */
+static void write_error(struct request *request)
+{
+	request->status = wire_status(&request->err);
+	buf_reset(&request->out);
+	if (request->status != 503) {
+		buf_add_text(&request->out, request->err.text);
+		return;
+	}
+	log_error(request->tracker->log, "%s: %s",
+		  wire_route_path(request->route), request->err.text);
+	buf_add_text(&request->out, "the store is away for now, try again");
+}
+
+static void add_header(struct MHD_Response *response, const char *name,
+		       const char *value)
+{
+	(void)MHD_add_response_header(response, name, value);
+}
+
+static void add_error_headers(const struct request *request,
+			      struct MHD_Response *response)
+{
+	char seconds[16];
+	switch (request->status) {
+	case 401:
+		add_header(response, "WWW-Authenticate", "Bearer");
+		break;
+	case 405:
+		add_header(response, "Allow",
+			   wire_route_method(request->route) == WIRE_GET
+				   ? "GET, HEAD"
+				   : "POST");
+		break;
+	case 503:
+		(void)snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_S);
+		add_header(response, "Retry-After", seconds);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The pages carry text of strangers: beside the escaping, the browser is told
+ * to run and load nothing but our own style and picture. */
+static void add_headers(const struct request *request,
+			struct MHD_Response *response)
+{
+	enum wire_answer kind = WIRE_TEXT;
+	if (request->status == 200)
+		kind = wire_route_answer(request->route);
+	add_header(response, "Content-Type", wire_answer_type(kind));
+	add_header(response, "X-Content-Type-Options", "nosniff");
+	bool is_static = kind == WIRE_CSS || kind == WIRE_SVG;
+	add_header(response, "Cache-Control",
+		   is_static ? "max-age=300" : "no-store");
+	if (kind == WIRE_HTML) {
+		add_header(response, "Content-Security-Policy",
+			   "default-src 'none'; style-src 'self'; "
+			   "img-src 'self'; base-uri 'none'; "
+			   "form-action 'none'; frame-ancestors 'none'");
+		add_header(response, "Referrer-Policy", "no-referrer");
+	}
+	if (request->tracker->is_stopping)
+		add_header(response, "Connection", "close");
+	add_error_headers(request, response);
+}
+
+int request_answer(struct request *request)
+{
+	struct cah_error *err = &request->err;
+	request->status = 200;
+	if (request->is_refused || run_route(request, err) != CAH_OK)
+		write_error(request);
+	size_t len = request->out.len;
+	char *bytes = buf_take(&request->out, &len);
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+		bytes != NULL ? len : 0, bytes,
+		bytes != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	if (response == NULL) {
+		free(bytes);
+		return MHD_NO;
+	}
+	add_headers(request, response);
+	int queued = MHD_queue_response(request->connection,
+					(unsigned)request->status, response);
+	MHD_destroy_response(response);
+	return queued;
+}
+
+static int parse_type(struct slice name, enum worker_type *type,
+		      struct cah_error *err)
+{
+	int found = store_worker_type(name);
+	if (found < 0)
+		return cah_fail(err, CAH_EINVALID,
+				"type: not one of HYBRID, CPU, GPU");
+	*type = (enum worker_type)found;
+	return CAH_OK;
+}
+
+int request_query_type(const struct request *request, enum worker_type *type,
+		       struct cah_error *err)
+{
+	struct slice name = SLICE("HYBRID");
+	(void)wire_query_get(&request->query, SLICE("type"), &name);
+	return parse_type(name, type, err);
+}
+
+int request_body_type(const struct request *request, enum worker_type *type,
+		      struct cah_error *err)
+{
+	struct slice name = SLICE("HYBRID");
+	if (wire_body_has(&request->body, "type")) {
+		int rc = wire_body_text(&request->body, "type", &name, err);
+		if (rc != CAH_OK)
+			return rc;
+	}
+	return parse_type(name, type, err);
+}
+
+int request_worker(const struct request *request, struct slice *token,
+		   enum worker_type *type, struct cah_error *err)
+{
+	int rc = wire_body_text(&request->body, "token", token, err);
+	return rc != CAH_OK ? rc : request_body_type(request, type, err);
+}
+
+int request_path_worker(struct request *request, struct worker *out,
+			struct cah_error *err)
+{
+	struct slice lower = request->path.segments[1];
+	char upper[REQUEST_TYPE_MAX];
+	struct slice name = {upper, 0};
+	for (size_t i = 0; i < lower.len && i < sizeof(upper); i++) {
+		char c = lower.data[i];
+		upper[name.len++] =
+			(char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : '?');
+	}
+	int found = store_worker_type(name);
+	if (found < 0)
+		return cah_fail(err, CAH_EINVALID,
+				"type: not one of hybrid, cpu, gpu");
+	int rc = store_worker_find(request->tracker->store, out,
+				   request->path.segments[2],
+				   (enum worker_type)found, err);
+	if (rc == CAH_ENOTFOUND)
+		return cah_fail(err, rc, "there is no such worker");
+	return rc;
+}
+
+/* Takes as long whatever part of @given is right. */
+static bool is_secret(struct slice given, const char *secret)
+{
+	size_t len = strlen(secret);
+	unsigned char differs = given.len != len;
+	for (size_t i = 0; i < given.len; i++)
+		differs |= (unsigned char)(given.data[i] ^ secret[i % len]);
+	return differs == 0;
+}
+
+bool request_is_admin(const struct request *request)
+{
+	const char *secret = request->tracker->admin_token;
+	if (secret == NULL)
+		return false;
+	struct slice given = slice_of(request_header(request, "Authorization"));
+	struct slice scheme = SLICE("Bearer ");
+	if (given.len > scheme.len &&
+	    slice_equal_nocase((struct slice){given.data, scheme.len}, scheme))
+		return is_secret(slice_from(given, scheme.len), secret);
+	return wire_body_text(&request->body, "password", &given, NULL) ==
+		       CAH_OK &&
+	       is_secret(given, secret);
+}
+
+void request_say(struct request *request, const char *text)
+{
+	buf_add_text(&request->out, text);
+}
+
+void request_succeed(struct request *request)
+{
+	buf_add_text(&request->out, "{\"status\":\"success\"}");
+}

@@ -1,0 +1,17 @@
+/* server.h: HTTP connections become requests. */
+#ifndef TRACKER_SERVER_H
+#define TRACKER_SERVER_H
+
+#include <cah/error.h>
+
+struct tracker;
+
+/* Answers on tracker->listen_fd, which is the server's from now on, in a
+ * thread of its own. Errors: CAH_EIO. */
+CAH_MUST_CHECK int server_start(struct tracker *tracker, struct cah_error *err);
+
+/* Takes no new connection, waits for the answers in flight, ends the thread.
+ * Fine where it was never started. */
+void server_stop(struct tracker *tracker);
+
+#endif
