@@ -25,6 +25,11 @@ enum cah_worker_type {
 	CAH_GPU,    /* takes such a .tar and does the CLIP part */
 };
 
+/* A switch of the caller's that is looked at beside cah_client_cancel's while a
+ * call blocks, at least every 100 ms and on the calling thread: not 0 ends the
+ * call with CAH_ECANCELLED. Python checks its signals so. */
+typedef int (*cah_interrupt_fn)(void *arg);
+
 struct cah_client_options {
 	const char *url;      /* of the tracker, with or without a final slash;
 				 NULL: CAH_TRACKER, else http://127.0.0.1:8080 */
@@ -42,6 +47,8 @@ struct cah_client_options {
 				       the tracker is at such an address itself,
 				       for no tracker of the internet has
 				       business in a volunteer's own network */
+	cah_interrupt_fn interrupt; /* holds for cah_client_init too; or NULL */
+	void *interrupt_arg;
 };
 
 struct cah_job {
@@ -73,10 +80,7 @@ CAH_API void cah_client_free(struct cah_client *client);
  * to false again. Async-signal-safe. */
 CAH_API void cah_client_cancel(struct cah_client *client, bool is_cancelled);
 
-/* A switch of the caller's that is looked at beside that one while a call
- * blocks, at least every 100 ms and on the calling thread: not 0 ends the call
- * with CAH_ECANCELLED. Python checks its signals so. */
-typedef int (*cah_interrupt_fn)(void *arg);
+/* Sets options.interrupt anew; NULL: none. */
 CAH_API void cah_client_set_interrupt(struct cah_client *client,
 				      cah_interrupt_fn fn, void *arg);
 
@@ -100,7 +104,8 @@ CAH_API CAH_MUST_CHECK int cah_client_job_count(struct cah_client *client,
 						int64_t *count,
 						struct cah_error *err);
 
-/* Takes a job; one that is held is given back by the tracker.
+/* Takes a job; one that is held is given back by the tracker. Where this fails
+ * none is held, for it cannot be known whether the tracker heard it.
  * Errors: CAH_ENOJOB. */
 CAH_API CAH_MUST_CHECK int cah_client_new_job(struct cah_client *client,
 					      struct cah_error *err);
@@ -117,7 +122,9 @@ CAH_API CAH_MUST_CHECK int cah_client_download_shard(struct cah_client *client,
 						     struct cah_error *err);
 
 /* The job is done. HYBRID, GPU: with @pairs (>= 0). CPU: the result lies at
- * @result_url (1 to 2,048 bytes); the other argument is 0 or NULL.
+ * @result_url (1 to 2,048 bytes); the other argument is 0 or NULL. Where the
+ * connection breaks after all was sent, and the next try is told that no job is
+ * held, the first one counted: that is success.
  * Errors: CAH_ENOJOB. */
 CAH_API CAH_MUST_CHECK int cah_client_complete(struct cah_client *client,
 					       int64_t pairs,

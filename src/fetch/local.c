@@ -66,16 +66,25 @@ static int open_path(int *fd, const char *path, struct cah_error *err)
 	return cah_fail_errno(err, errno, "%s", path);
 }
 
+int local_path(char **out, const char *location, struct cah_error *err)
+{
+	*out = NULL;
+	if (is_file_url(location))
+		return read_file_url(out, location, err);
+	*out = strdup(location);
+	if (*out == NULL)
+		return cah_fail(err, CAH_ENOMEM, "path: out of memory");
+	return CAH_OK;
+}
+
 static int open_location(int *fd, const char *location, struct cah_error *err)
 {
 	if (strcmp(location, "-") == 0) {
 		*fd = STDIN_FILENO;
 		return CAH_OK;
 	}
-	if (!is_file_url(location))
-		return open_path(fd, location, err);
-	char *path = NULL;
-	int rc = read_file_url(&path, location, err);
+	char *path;
+	int rc = local_path(&path, location, err);
 	if (rc == CAH_OK && path != NULL)
 		rc = open_path(fd, path, err);
 	free(path);

@@ -11,6 +11,11 @@
 /* True where @location is a path, a file: URL or "-". */
 bool local_is(const char *location);
 
+/* The path that @location names, from a file: URL (RFC 8089) or as it stands.
+ * The caller frees *out. Errors: CAH_EINVALIDURL (another host), CAH_ENOMEM. */
+CAH_MUST_CHECK int local_path(char **out, const char *location,
+			      struct cah_error *err);
+
 /* Opens it for reading from byte @start on; *size is -1 where unknown. The
  * caller closes *fd unless it is 0, which is standard input. Errors: CAH_EIO,
  * CAH_ENOTFOUND, CAH_EINVALIDURL (a file: URL of another host), CAH_ENOMEM,

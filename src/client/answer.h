@@ -1,0 +1,86 @@
+/* answer.h: what trackers answer, from bytes to structs. Answers come from
+ * outside: each field is checked before it is believed. Any thread. */
+#ifndef CLIENT_ANSWER_H
+#define CLIENT_ANSWER_H
+
+#include "base/slice.h"
+
+#include <cah/client.h>
+#include <jansson.h>
+
+enum {
+	ANSWER_JOBS_MAX = 16,      /* pieces of one WAT; trackers make two */
+	ANSWER_URL_MAX = 8192,     /* bytes */
+	ANSWER_TOKEN_MAX = 1024,   /* bytes; display names too */
+	ANSWER_ADDRESS_MAX = 4096, /* bytes of an upload address */
+	ANSWER_TEXT_MAX = 300,     /* bytes of an error that are shown */
+};
+
+/* Jobs that are held: one, or all pieces of a WAT. */
+struct jobs {
+	struct cah_job list[ANSWER_JOBS_MAX]; /* own their urls */
+	size_t count;
+	bool is_wat;
+};
+
+/* Frees the urls; none are held after. */
+void jobs_clear(struct jobs *jobs);
+
+/* Adds a job from a JSON object {url, start_id, end_id, shard, number}, whose
+ * url stands under @url_key. Errors: CAH_EFORMAT (which field), CAH_ELIMIT,
+ * CAH_ENOMEM. */
+CAH_MUST_CHECK int jobs_add(struct jobs *jobs, const json_t *object,
+			    const char *url_key, struct cah_error *err);
+
+/* A string field of at most @max bytes without NUL, borrowed from @object.
+ * Errors: CAH_EFORMAT. */
+CAH_MUST_CHECK int answer_text(const char **out, const json_t *object,
+			       const char *key, size_t max,
+			       struct cah_error *err);
+
+/* What /api/new gives; the caller frees the three with free(). */
+struct answer_new {
+	char *token;
+	char *display_name;
+	char *upload_address;
+};
+
+/* On failure all three are NULL. Errors: CAH_EFORMAT, CAH_ENOMEM. */
+CAH_MUST_CHECK int answer_parse_new(struct answer_new *out, struct slice body,
+				    struct cah_error *err);
+void answer_new_fini(struct answer_new *answer);
+
+/* The job of /api/newJob, into @jobs, which is empty.
+ * Errors: CAH_EFORMAT, CAH_ENOMEM. */
+CAH_MUST_CHECK int answer_parse_job(struct jobs *jobs, struct slice body,
+				    struct cah_error *err);
+
+/* The pieces of /custom/lookup-wat, into @jobs, which is empty.
+ * Errors: CAH_EFORMAT, CAH_ENOJOB (the tracker knows none), CAH_ENOMEM. */
+CAH_MUST_CHECK int answer_parse_wat(struct jobs *jobs, struct slice body,
+				    struct cah_error *err);
+
+/* {"status": "success"}, else what "detail" says.
+ * Errors: CAH_EFORMAT, CAH_ENOJOB. */
+CAH_MUST_CHECK int answer_parse_status(struct slice body,
+				       struct cah_error *err);
+
+/* A bare decimal number >= 0. Errors: CAH_EFORMAT. */
+CAH_MUST_CHECK int answer_parse_count(int64_t *out, struct slice body,
+				      struct cah_error *err);
+
+/* True or False. Errors: CAH_EFORMAT. */
+CAH_MUST_CHECK int answer_parse_bool(bool *out, struct slice body,
+				     struct cah_error *err);
+
+/* One bare line, without the white space around it, as the caller's own;
+ * *out is freed by the caller. Errors: CAH_EFORMAT (more than @max bytes, or
+ * bytes that are not text), CAH_ENOMEM. */
+CAH_MUST_CHECK int answer_parse_line(char **out, struct slice body, size_t max,
+				     struct cah_error *err);
+
+/* The line of an error answer that is worth showing: "detail" of a JSON object
+ * or the first line of a text; "" for pages and for nothing. */
+void answer_error_text(char out[ANSWER_TEXT_MAX], struct slice body);
+
+#endif
