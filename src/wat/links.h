@@ -14,11 +14,13 @@ extern "C" {
  * call, strings with JSON's escapes decoded. */
 struct link {
 	enum link_kind {
-		LINK_IMAGE,   /* IMG@/src with an alt */
-		LINK_LICENCE, /* a link to creativecommons.org/licenses/ */
+		LINK_IMAGE,   /* IMG@/src, with an alt or without */
+		LINK_LICENCE, /* any other whose URL contains
+				 creativecommons.org/licenses/; those of the
+				 page's Head come before all others */
 	} kind;
 	struct slice url;
-	struct slice alt; /* images only */
+	struct slice alt; /* empty where there is none */
 };
 
 struct page {
@@ -36,11 +38,16 @@ CAH_MUST_CHECK int links_new(struct links **out, struct cah_error *err);
 void links_free(struct links *links);
 
 /* Tells @fn the links of the record's JSON body. The order of the JSON's keys
- * does not matter. CAH_OK also where the record has no HTML links (a request's,
- * say). Errors: CAH_EFORMAT (broken JSON: the links before the breakage may
- * have been told), CAH_ENOMEM, what @fn returned. */
+ * does not matter; of a key that comes twice the last one counts. Bytes that
+ * are not UTF-8 come through as they are, halves of surrogate pairs as U+FFFD.
+ * CAH_OK also where the record has no HTML links (a request's, say). Errors:
+ * CAH_EFORMAT (broken JSON, nested too deep, too many links: none was told),
+ * CAH_ENOMEM, what @fn returned. */
 CAH_MUST_CHECK int links_parse(struct links *links, struct slice json,
 			       link_fn fn, void *arg);
+
+/* How many links of any kind the last record had in its Links. */
+size_t links_count(const struct links *links);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,340 @@
+/* Strings are nine tenths of a WAT, so their ends are looked for sixteen bytes
+ * at a time where the machine has SSE2, as every x86-64 does. */
+#include "wat/json.h"
+
+#ifdef __SSE2__
+#	include <emmintrin.h>
+#endif
+
+enum {
+	KEY_MAX = 64,         /* bytes of a key that is decoded */
+	REPLACEMENT = 0xfffd, /* stands for half a surrogate pair */
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static void skip_space(struct json *json)
+{
+	while (json->at < json->end && is_space(*json->at))
+		json->at++;
+}
+
+char json_peek(struct json *json)
+{
+	skip_space(json);
+	return json->at < json->end ? *json->at : '\0';
+}
+
+static bool take(struct json *json, char c)
+{
+	if (json_peek(json) != c)
+		return false;
+	json->at++;
+	return true;
+}
+
+/* Ends or is not allowed in a run of plain characters. */
+static bool is_special(char c)
+{
+	return c == '"' || c == '\\' || (unsigned char)c < 0x20;
+}
+
+static const char *find_special(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	const __m128i quote = _mm_set1_epi8('"');
+	const __m128i slash = _mm_set1_epi8('\\');
+	const __m128i highest = _mm_set1_epi8(0x1f);
+	while (end - p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
+					   _mm_cmpeq_epi8(v, slash));
+		hit = _mm_or_si128(
+			hit, _mm_cmpeq_epi8(_mm_max_epu8(v, highest), highest));
+		int mask = _mm_movemask_epi8(hit);
+		if (mask != 0)
+			return p + __builtin_ctz((unsigned int)mask);
+		p += 16;
+	}
+#endif
+	while (p < end && !is_special(*p))
+		p++;
+	return p;
+}
+
+/* The number of a hexadecimal digit, -1 where it is none. */
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* Four digits at @p, which must be there; -1 where they are not all digits. */
+static int hex_unit(const char *p)
+{
+	int unit = 0;
+	for (int i = 0; i < 4; i++) {
+		int digit = hex_digit(p[i]);
+		if (digit < 0)
+			return -1;
+		unit = unit * 16 + digit;
+	}
+	return unit;
+}
+
+/* Behind the escape that begins at @p; NULL where it is none. */
+static const char *skip_escape(const char *p, const char *end)
+{
+	if (end - p < 2)
+		return NULL;
+	switch (p[1]) {
+	case '"':
+	case '\\':
+	case '/':
+	case 'b':
+	case 'f':
+	case 'n':
+	case 'r':
+	case 't':
+		return p + 2;
+	case 'u':
+		return end - p >= 6 && hex_unit(p + 2) >= 0 ? p + 6 : NULL;
+	default:
+		return NULL;
+	}
+}
+
+bool json_string(struct json *json, struct json_text *out)
+{
+	if (!take(json, '"'))
+		return false;
+	const char *start = json->at;
+	const char *p = start;
+	out->has_escape = false;
+	for (;;) {
+		p = find_special(p, json->end);
+		if (p == json->end || (unsigned char)*p < 0x20)
+			return false;
+		if (*p == '"')
+			break;
+		out->has_escape = true;
+		p = skip_escape(p, json->end);
+		if (p == NULL)
+			return false;
+	}
+	out->raw = (struct slice){start, (size_t)(p - start)};
+	json->at = p + 1;
+	return true;
+}
+
+static bool skip_word(struct json *json, struct slice word)
+{
+	struct slice rest = {json->at, (size_t)(json->end - json->at)};
+	if (!slice_starts(rest, word))
+		return false;
+	json->at += word.len;
+	return true;
+}
+
+static bool skip_digits(struct json *json)
+{
+	const char *start = json->at;
+	while (json->at < json->end && *json->at >= '0' && *json->at <= '9')
+		json->at++;
+	return json->at > start;
+}
+
+static bool skip_one_of(struct json *json, char a, char b)
+{
+	if (json->at == json->end || (*json->at != a && *json->at != b))
+		return false;
+	json->at++;
+	return true;
+}
+
+static bool skip_number(struct json *json)
+{
+	(void)skip_one_of(json, '-', '-');
+	if (!skip_one_of(json, '0', '0') && !skip_digits(json))
+		return false;
+	if (skip_one_of(json, '.', '.') && !skip_digits(json))
+		return false;
+	if (!skip_one_of(json, 'e', 'E'))
+		return true;
+	(void)skip_one_of(json, '+', '-');
+	return skip_digits(json);
+}
+
+static bool skip_member(void *arg, struct json *json, struct slice key)
+{
+	(void)arg, (void)key;
+	return json_skip(json);
+}
+
+static bool skip_element(void *arg, struct json *json)
+{
+	(void)arg;
+	return json_skip(json);
+}
+
+bool json_skip(struct json *json)
+{
+	struct json_text text;
+	switch (json_peek(json)) {
+	case '"':
+		return json_string(json, &text);
+	case '{':
+		return json_object(json, skip_member, NULL);
+	case '[':
+		return json_array(json, skip_element, NULL);
+	case 't':
+		return skip_word(json, SLICE("true"));
+	case 'f':
+		return skip_word(json, SLICE("false"));
+	case 'n':
+		return skip_word(json, SLICE("null"));
+	default:
+		return skip_number(json);
+	}
+}
+
+/* One key with its colon and its value. */
+static bool read_member(struct json *json, json_member_fn fn, void *arg)
+{
+	struct json_text key;
+	if (!json_string(json, &key) || !take(json, ':'))
+		return false;
+	if (!key.has_escape || key.raw.len > KEY_MAX)
+		return fn(arg, json, key.raw);
+
+	/* Hardly ever; so the memory may come and go. */
+	struct buf decoded;
+	buf_init(&decoded, KEY_MAX * 3);
+	bool is_fine = json_decode(&decoded, key) == CAH_OK &&
+		       fn(arg, json, buf_slice(&decoded));
+	buf_fini(&decoded);
+	return is_fine;
+}
+
+bool json_object(struct json *json, json_member_fn fn, void *arg)
+{
+	if (!take(json, '{') || ++json->depth > JSON_DEPTH_MAX)
+		return false;
+	if (!take(json, '}')) {
+		do {
+			if (!read_member(json, fn, arg))
+				return false;
+		} while (take(json, ','));
+		if (!take(json, '}'))
+			return false;
+	}
+	json->depth--;
+	return true;
+}
+
+bool json_array(struct json *json, json_element_fn fn, void *arg)
+{
+	if (!take(json, '[') || ++json->depth > JSON_DEPTH_MAX)
+		return false;
+	if (!take(json, ']')) {
+		do {
+			if (!fn(arg, json))
+				return false;
+		} while (take(json, ','));
+		if (!take(json, ']'))
+			return false;
+	}
+	json->depth--;
+	return true;
+}
+
+bool json_is_done(struct json *json)
+{
+	skip_space(json);
+	return json->at == json->end;
+}
+
+static void add_character(struct buf *out, int c)
+{
+	char b[4];
+	size_t n = 0;
+	if (c < 0x80) {
+		b[n++] = (char)c;
+	} else if (c < 0x800) {
+		b[n++] = (char)(0xc0 | c >> 6);
+		b[n++] = (char)(0x80 | (c & 0x3f));
+	} else if (c < 0x10000) {
+		b[n++] = (char)(0xe0 | c >> 12);
+		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+		b[n++] = (char)(0x80 | (c & 0x3f));
+	} else {
+		b[n++] = (char)(0xf0 | c >> 18);
+		b[n++] = (char)(0x80 | (c >> 12 & 0x3f));
+		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+		b[n++] = (char)(0x80 | (c & 0x3f));
+	}
+	(void)buf_add(out, b, n);
+}
+
+static bool is_high_half(int unit)
+{
+	return unit >= 0xd800 && unit < 0xdc00;
+}
+
+static bool is_low_half(int unit)
+{
+	return unit >= 0xdc00 && unit < 0xe000;
+}
+
+/* Appends the \u escape at @p, with its other half where that follows; returns
+ * what is behind. json_string has checked the digits. */
+static const char *decode_unit(struct buf *out, const char *p, const char *end)
+{
+	int c = hex_unit(p + 2);
+	p += 6;
+	if (is_high_half(c) && end - p >= 6 && p[0] == '\\' && p[1] == 'u' &&
+	    is_low_half(hex_unit(p + 2))) {
+		c = 0x10000 + ((c - 0xd800) << 10) + hex_unit(p + 2) - 0xdc00;
+		p += 6;
+	} else if (is_high_half(c) || is_low_half(c)) {
+		c = REPLACEMENT;
+	}
+	add_character(out, c);
+	return p;
+}
+
+int json_decode(struct buf *out, struct json_text text)
+{
+	static const char names[] = "bfnrt";
+	static const char values[] = "\b\f\n\r\t";
+
+	if (!text.has_escape)
+		return buf_add_slice(out, text.raw);
+	const char *p = text.raw.data;
+	const char *end = p + text.raw.len;
+	while (p < end) {
+		const char *slash = memchr(p, '\\', (size_t)(end - p));
+		size_t plain = (size_t)((slash != NULL ? slash : end) - p);
+		(void)buf_add(out, p, plain);
+		p += plain;
+		if (slash == NULL)
+			break;
+		if (p[1] == 'u') {
+			p = decode_unit(out, p, end);
+			continue;
+		}
+		const char *name = strchr(names, p[1]);
+		(void)buf_add_byte(out,
+				   name != NULL ? values[name - names] : p[1]);
+		p += 2;
+	}
+	return out->is_failed ? out->code : CAH_OK;
+}

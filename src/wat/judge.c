@@ -1,0 +1,339 @@
+#include "wat/judge.h"
+
+#include "base/buf.h"
+#include "base/fail.h"
+#include "base/table.h"
+#include "wat/language.h"
+#include "wat/url.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+enum {
+	MD5_LEN = 16,             /* bytes */
+	LANGUAGE_CODE_MAX = 10,   /* bytes: "zh-Hant", "xx-Qaai" */
+	ATTRIBUTE_MAX = 64 << 10, /* bytes of a URL as it stands in a page; no
+				     longer one is resolved */
+};
+
+struct judge {
+	struct scan_options options;
+	struct scan_counts *counts;
+	candidate_fn fn;
+	void *arg;
+	struct table *seen; /* MD5s, as bytes */
+	EVP_MD_CTX *md5_context;
+	EVP_MD *md5;
+	struct buf base;      /* what the page's links are resolved against */
+	struct buf reference; /* a link's URL without HTML's ampersands */
+	struct buf licence;   /* empty: none so far */
+	struct buf url, text; /* of the candidate in hand */
+	bool has_base;
+};
+
+/* CLD2's codes are letters with a subtag now and then. Which ones there are
+ * depends on its tables, so only the form is checked. */
+static bool is_language_code(const char *code)
+{
+	size_t len = strlen(code);
+	size_t main_len = strcspn(code, "-");
+	if (main_len < 2 || main_len > 3 || len > LANGUAGE_CODE_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool is_fine = i < main_len ? islower((unsigned char)code[i])
+					    : isalpha((unsigned char)code[i]) ||
+						      code[i] == '-';
+		if (!is_fine)
+			return false;
+	}
+	return true;
+}
+
+static int check_options(const struct scan_options *options,
+			 struct cah_error *err)
+{
+	if (options->language_count < 0 ||
+	    options->language_count > SCAN_LANGUAGES_MAX)
+		return cah_fail(err, CAH_EINVALID, "more than %d languages",
+				SCAN_LANGUAGES_MAX);
+	for (int i = 0; i < options->language_count; i++)
+		if (!is_language_code(options->languages[i]))
+			return cah_fail(err, CAH_EINVALID,
+					"'%s' is no language code (such as en)",
+					options->languages[i]);
+	return CAH_OK;
+}
+
+int judge_new(struct judge **out, const struct scan_options *options,
+	      struct scan_counts *counts, struct cah_error *err)
+{
+	*out = NULL;
+	int rc = check_options(options, err);
+	if (rc != CAH_OK)
+		return rc;
+	struct judge *judge = calloc(1, sizeof(*judge));
+	if (judge == NULL)
+		return cah_fail(err, CAH_ENOMEM, "scan: out of memory");
+	judge->options = *options;
+	judge->counts = counts;
+	buf_init(&judge->base, URL_MAX);
+	buf_init(&judge->reference, ATTRIBUTE_MAX);
+	buf_init(&judge->licence, URL_MAX);
+	buf_init(&judge->url, URL_MAX);
+	buf_init(&judge->text, JUDGE_TEXT_MAX);
+	judge->md5_context = EVP_MD_CTX_new();
+	judge->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+	rc = table_new(&judge->seen, SCAN_SEEN_MAX, err);
+	if (rc == CAH_OK && (judge->md5_context == NULL || judge->md5 == NULL))
+		rc = cah_fail(err, CAH_ENOMEM, "scan: no MD5 in libcrypto");
+	if (rc != CAH_OK) {
+		judge_free(judge);
+		return rc;
+	}
+	*out = judge;
+	return CAH_OK;
+}
+
+void judge_free(struct judge *judge)
+{
+	if (judge == NULL)
+		return;
+	table_free(judge->seen);
+	EVP_MD_CTX_free(judge->md5_context);
+	EVP_MD_free(judge->md5);
+	buf_fini(&judge->base);
+	buf_fini(&judge->reference);
+	buf_fini(&judge->licence);
+	buf_fini(&judge->url);
+	buf_fini(&judge->text);
+	free(judge);
+}
+
+void judge_set_fn(struct judge *judge, candidate_fn fn, void *arg)
+{
+	judge->fn = fn;
+	judge->arg = arg;
+}
+
+void judge_begin_page(struct judge *judge)
+{
+	judge->has_base = false;
+	buf_reset(&judge->licence);
+}
+
+static struct slice trim_reference(struct slice s)
+{
+	while (s.len > 0 && (unsigned char)s.data[0] <= ' ')
+		s = (struct slice){s.data + 1, s.len - 1};
+	while (s.len > 0 && (unsigned char)s.data[s.len - 1] <= ' ')
+		s.len--;
+	return s;
+}
+
+/* How long the reference to '&' at the start of @s is, 0 where none is. */
+static size_t ampersand_len(struct slice s)
+{
+	static const struct slice forms[] = {
+		{"&amp;", 5}, {"&#38;", 5}, {"&#038;", 6}, {"&#x26;", 6}};
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (slice_starts(s, forms[i]))
+			return forms[i].len;
+	return 0;
+}
+
+/* Old extractors left HTML's references as they stood, new ones decode them, so
+ * a whole decoding would do harm: "?a=1&copy=2" is a good URL today. A query
+ * with "&amp;" in it is always a leftover. Errors: CAH_ELIMIT, CAH_ENOMEM. */
+static int clean_reference(struct judge *judge, struct slice *url)
+{
+	struct slice rest = trim_reference(*url);
+	*url = rest;
+	if (rest.len > ATTRIBUTE_MAX)
+		return CAH_ELIMIT;
+	const char *hit =
+		rest.len != 0 ? memchr(rest.data, '&', rest.len) : NULL;
+	if (hit == NULL)
+		return CAH_OK;
+	buf_reset(&judge->reference);
+	while (hit != NULL) {
+		size_t len = (size_t)(hit - rest.data);
+		(void)buf_add(&judge->reference, rest.data, len + 1);
+		rest = slice_from(rest, len);
+		size_t form = ampersand_len(rest);
+		rest = slice_from(rest, form != 0 ? form : 1);
+		hit = rest.len != 0 ? memchr(rest.data, '&', rest.len) : NULL;
+	}
+	int rc = buf_add_slice(&judge->reference, rest);
+	*url = buf_slice(&judge->reference);
+	return rc;
+}
+
+/* HTML Standard, 4.2.3: the base is resolved against the page's URL, and is
+ * left alone where it is broken or a data: or javascript: URL. */
+static int find_base(struct judge *judge, const struct page *page)
+{
+	judge->has_base = true;
+	int rc = url_resolve(&judge->base, (struct slice){NULL, 0}, page->url);
+	if (rc != CAH_OK)
+		buf_reset(&judge->base);
+	struct slice base = page->base;
+	if (rc == CAH_ENOMEM || trim_reference(base).len == 0)
+		return rc == CAH_ENOMEM ? rc : CAH_OK;
+	rc = clean_reference(judge, &base);
+	if (rc == CAH_OK)
+		rc = url_resolve(&judge->url, buf_slice(&judge->base), base);
+	struct slice url = buf_slice(&judge->url);
+	if (rc != CAH_OK || slice_starts(url, SLICE("data:")) ||
+	    slice_starts(url, SLICE("javascript:")))
+		return rc == CAH_ENOMEM ? rc : CAH_OK;
+	buf_reset(&judge->base);
+	return buf_add_slice(&judge->base, url);
+}
+
+static int set_licence(struct judge *judge, struct slice url)
+{
+	int rc = clean_reference(judge, &url);
+	if (rc == CAH_OK)
+		rc = url_resolve(&judge->url, buf_slice(&judge->base), url);
+	if (rc != CAH_OK)
+		return rc == CAH_ENOMEM ? rc : CAH_OK;
+	buf_reset(&judge->licence);
+	return buf_add_slice(&judge->licence, buf_slice(&judge->url));
+}
+
+/* Most of them are kilobytes long, which no URL may be; but what is wrong with
+ * them is not their length. */
+static bool is_data_url(struct slice url)
+{
+	return url.len >= 5 && strncasecmp(url.data, "data:", 5) == 0;
+}
+
+static bool has_unwanted_type(struct slice url)
+{
+	struct url_parts parts;
+	if (!url_split(url, &parts) || parts.path.len < 4)
+		return false;
+	struct slice tail = slice_from(parts.path, parts.path.len - 4);
+	return slice_equal_nocase(tail, SLICE(".svg")) ||
+	       slice_equal_nocase(tail, SLICE(".gif"));
+}
+
+/* Makes the URL absolute and judges it. Errors: CAH_ENOMEM. */
+static int judge_url(struct judge *judge, struct candidate *c, struct slice url)
+{
+	c->url = url;
+	c->fate = CAH_FATE_BAD_URL;
+	int rc = clean_reference(judge, &url);
+	if (is_data_url(url)) {
+		c->fate = CAH_FATE_NOT_HTTP;
+		return CAH_OK;
+	}
+	/* An empty src stands for no image, not for the page itself. */
+	if (url.len == 0)
+		return CAH_OK;
+	if (rc == CAH_OK)
+		rc = url_resolve(&judge->url, buf_slice(&judge->base), url);
+	if (rc != CAH_OK)
+		return rc == CAH_ENOMEM ? rc : CAH_OK;
+	c->url = buf_slice(&judge->url);
+	if (!slice_starts(c->url, SLICE("http://")) &&
+	    !slice_starts(c->url, SLICE("https://")))
+		c->fate = CAH_FATE_NOT_HTTP;
+	else if (has_unwanted_type(c->url))
+		c->fate = CAH_FATE_UNWANTED_TYPE;
+	else
+		c->fate = CAH_FATE_KEPT;
+	return CAH_OK;
+}
+
+static enum fate judge_language(const struct judge *judge, struct candidate *c)
+{
+	if (judge->options.language_count == 0)
+		return CAH_FATE_KEPT;
+	struct slice code = slice_of(language_of(c->text).code);
+	c->language = code;
+	for (int i = 0; i < judge->options.language_count; i++)
+		if (slice_equal(code, slice_of(judge->options.languages[i])))
+			return CAH_FATE_KEPT;
+	return CAH_FATE_LANGUAGE;
+}
+
+/* False where libcrypto is out of memory. */
+static bool hash(const struct judge *judge, const struct candidate *c,
+		 unsigned char *md5)
+{
+	EVP_MD_CTX *ctx = judge->md5_context;
+	return EVP_DigestInit_ex2(ctx, judge->md5, NULL) == 1 &&
+	       EVP_DigestUpdate(ctx, c->url.data, c->url.len) == 1 &&
+	       EVP_DigestUpdate(ctx, c->text.data, c->text.len) == 1 &&
+	       EVP_DigestFinal_ex(ctx, md5, NULL) == 1;
+}
+
+/* Once SCAN_SEEN_MAX pairs are remembered, new ones are no longer: they may
+ * come twice, which is better than to lose them. */
+static int judge_twin(struct judge *judge, struct candidate *c)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	unsigned char md5[MD5_LEN];
+	if (!hash(judge, c, md5))
+		return CAH_ENOMEM;
+	for (int i = 0; i < MD5_LEN; i++) {
+		c->md5[2 * i] = digits[md5[i] >> 4];
+		c->md5[2 * i + 1] = digits[md5[i] & 15];
+	}
+	if (!judge->options.has_rules)
+		return CAH_OK;
+	struct slice key = {(const char *)md5, sizeof(md5)};
+	bool was_there = false;
+	int rc = table_set(judge->seen, key, 1, &was_there);
+	if (was_there)
+		c->fate = CAH_FATE_DUPLICATE;
+	return rc == CAH_ENOMEM ? rc : CAH_OK;
+}
+
+static int judge_image(struct judge *judge, const struct page *page,
+		       const struct link *link)
+{
+	judge->counts->image_links++;
+	if (link->alt.len == 0)
+		return CAH_OK;
+	int text_rc = text_clean(&judge->text, link->alt);
+	if (text_rc == CAH_ENOMEM)
+		return text_rc;
+	if (text_rc == CAH_OK && judge->text.len == 0)
+		return CAH_OK;
+
+	struct candidate c = {.page_url = page->url,
+			      .licence = SLICE("?"),
+			      .language = SLICE("un")};
+	if (text_rc == CAH_OK)
+		c.text = buf_slice(&judge->text);
+	if (judge->licence.len > 0)
+		c.licence = buf_slice(&judge->licence);
+	int rc = judge_url(judge, &c, link->url);
+	if (c.fate == CAH_FATE_KEPT && text_rc != CAH_OK)
+		c.fate = CAH_FATE_TEXT_TOO_LONG;
+	if (c.fate == CAH_FATE_KEPT && judge->options.has_rules)
+		c.fate = text_judge(&judge->options.rules, c.text);
+	if (c.fate == CAH_FATE_KEPT && judge->options.has_rules)
+		c.fate = judge_language(judge, &c);
+	if (rc == CAH_OK && c.fate == CAH_FATE_KEPT)
+		rc = judge_twin(judge, &c);
+	if (rc != CAH_OK)
+		return rc;
+	judge->counts->fates.n[c.fate]++;
+	return judge->fn(judge->arg, &c);
+}
+
+int judge_link(void *arg, const struct page *page, const struct link *link)
+{
+	struct judge *judge = arg;
+	int rc = judge->has_base ? CAH_OK : find_base(judge, page);
+	if (rc != CAH_OK)
+		return rc;
+	if (link->kind == LINK_LICENCE)
+		return set_licence(judge, link->url);
+	return judge_image(judge, page, link);
+}

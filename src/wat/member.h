@@ -1,0 +1,44 @@
+/* member.h: the gzip members (RFC 1952) of a file that comes in pieces,
+ * inflated. Whole ones go through libdeflate at once; one that is very long,
+ * cut or broken goes through zlib bit by bit. Behind a broken one the next is
+ * looked for: the signature, and bytes that inflate to "WARC/". One owner; no
+ * locks. */
+#ifndef WAT_MEMBER_H
+#define WAT_MEMBER_H
+
+#include "wat/warc.h"
+
+struct member_options {
+	int64_t start; /* where in the file the pushed bytes begin; not 0: the
+			  first member has to be looked for */
+	int64_t stop;  /* no member that starts there or later is inflated */
+	size_t packed_max; /* bytes of a member kept for going back in it */
+	size_t raw_max;    /* inflated bytes that go out in one piece */
+	/* Takes inflated bytes as warc_push does; WARC_HOPELESS gives the
+	 * member up, other codes stop everything. */
+	int (*fn)(void *arg, struct slice bytes, enum warc_mark mark);
+	void *arg;
+};
+
+struct members;
+
+CAH_MUST_CHECK int members_new(struct members **out,
+			       const struct member_options *options,
+			       struct cah_error *err);
+void members_free(struct members *members);
+
+/* Errors: CAH_ENOMEM, what the callback returned. @is_last: no more will come,
+ * so what is left must be whole. */
+CAH_MUST_CHECK int members_push(struct members *members, struct slice bytes,
+				bool is_last);
+
+/* Members that were broken, and stretches that are none. */
+int64_t members_broken(const struct members *members);
+
+/* True once a member at or after options.stop was reached. */
+bool members_is_done(const struct members *members);
+
+/* True where the file ended within a member. */
+bool members_is_cut(const struct members *members);
+
+#endif
