@@ -9,6 +9,7 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
+	EXIT_INTERRUPTED = 130, /* as shells say of Ctrl-C: 128 + SIGINT */
 };
 
 /* Each takes the arguments from its own name on (argv[0] is the name), and a
