@@ -107,6 +107,15 @@ void page_worker_link(struct request *request, const struct worker *worker)
 	page_html(request, "</a>");
 }
 
+void page_nickname(struct request *request, const char *nickname)
+{
+	page_html(request, "<td class=\"who\"><bdi title=\"");
+	page_text(request, nickname);
+	page_html(request, "\">");
+	page_text(request, nickname);
+	page_html(request, "</bdi></td>");
+}
+
 void page_fact(struct request *request, const char *name, int64_t n)
 {
 	page_html(request, "<div><dt>");

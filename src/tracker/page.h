@@ -32,6 +32,9 @@ void page_ago(struct request *request, int64_t wall_s);
 /* A link to the page of @worker, with its display name as the text. */
 void page_worker_link(struct request *request, const struct worker *worker);
 
+/* A table's cell with a nickname, which the style may cut. */
+void page_nickname(struct request *request, const char *nickname);
+
 /* A name and its number in a list of them (a <dl>). */
 void page_fact(struct request *request, const char *name, int64_t n);
 

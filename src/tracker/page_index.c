@@ -35,10 +35,10 @@ static void add_counts(struct request *request, const struct state *state)
 	page_fact(request, "Pairs found", counts->pairs);
 	page_fact(request, "Open", counts->jobs[JOB_OPEN]);
 	page_fact(request, "In work", counts->jobs[JOB_LEASED]);
-	page_fact(request, "Waiting for a GPU", counts->jobs[JOB_GPU_OPEN]);
+	page_fact(request, "Awaiting a GPU", counts->jobs[JOB_GPU_OPEN]);
 	page_fact(request, "On a GPU", counts->jobs[JOB_GPU_LEASED]);
 	page_fact(request, "Done", counts->jobs[JOB_DONE]);
-	page_fact(request, "Done in the last hour", counts->finished_last_hour);
+	page_fact(request, "Done last hour", counts->finished_last_hour);
 	page_html(request, "</dl>\n");
 }
 
@@ -46,9 +46,9 @@ static void add_worker(struct request *request, const struct worker *worker)
 {
 	page_html(request, "<tr><td>");
 	page_worker_link(request, worker);
-	page_html(request, "</td><td><bdi>");
-	page_text(request, worker->nickname);
-	page_html(request, "</bdi></td><td>");
+	page_html(request, "</td>");
+	page_nickname(request, worker->nickname);
+	page_html(request, "<td>");
 	page_text(request, store_type_name(worker->type));
 	page_html(request, "</td><td class=\"number\">");
 	if (worker->job_number > 0)

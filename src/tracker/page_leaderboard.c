@@ -13,7 +13,7 @@ static void add_head(struct request *request, const char *id, bool is_cpu)
 	buf_printf(&request->out,
 		   "<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
 		   "aria-labelledby=\"%s\">\n<table>\n<thead><tr>"
-		   "<th scope=\"col\" class=\"number\">Place</th>"
+		   "<th scope=\"col\" class=\"number place\">Place</th>"
 		   "<th scope=\"col\">Nickname</th>"
 		   "<th scope=\"col\" class=\"number\">Jobs</th>%s"
 		   "</tr></thead>\n<tbody>\n",
@@ -27,9 +27,9 @@ static void add_leader(struct request *request, const struct leader *leader,
 {
 	page_html(request, "<tr><td class=\"number\">");
 	page_number(request, place);
-	page_html(request, "</td><td class=\"text\"><bdi>");
-	page_text(request, leader->nickname);
-	page_html(request, "</bdi></td><td class=\"number\">");
+	page_html(request, "</td>");
+	page_nickname(request, leader->nickname);
+	page_html(request, "<td class=\"number\">");
 	page_number(request, leader->jobs);
 	if (!is_cpu) {
 		page_html(request, "</td><td class=\"number\">");
