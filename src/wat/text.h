@@ -8,14 +8,16 @@
 
 /* Writes @raw (an attribute's value out of a WAT: UTF-8, perhaps broken) to
  * @out, which is reset first: HTML character references decoded (HTML Standard,
- * 13.2.5.72 and 13.5), bytes that are not UTF-8 as U+FFFD, Unicode NFC, control
- * and format characters taken out, runs of white space folded to one space,
- * none at the ends. The result may be empty. Errors: CAH_ELIMIT (longer than
- * out's maximum), CAH_ENOMEM. */
+ * 13.2.5.72 and 13.5), bytes that are not UTF-8 as U+FFFD, Unicode NFC;
+ * control, format and private characters and noncharacters taken out (but not
+ * the joiners U+200C and U+200D: scripts and emoji need them), runs of white
+ * space folded to one space, none at the ends. The result may be empty. Errors:
+ * CAH_ELIMIT (longer than out's maximum), CAH_ENOMEM. */
 CAH_MUST_CHECK int text_clean(struct buf *out, struct slice raw);
 
 struct text_rules {
-	int min_characters;    /* text_too_short below it */
+	int min_characters;    /* text_too_short below it; Han, kana and Hangul
+				  count twice, for they say more */
 	int max_characters;    /* text_too_long above it */
 	double min_letters;    /* text_few_letters: least share of letters and
 				  marks among the characters that are no space */
