@@ -11,6 +11,22 @@ PREFIX ?= /usr/local
 
 all: $(BUILD)/build.ninja
 	@$(NINJA) -C $(BUILD)
+	@$(MAKE) -s python
+
+# Into .venv, by way of build-python; again only when something it is made of
+# has changed.
+python: .venv/crawlingathome.installed
+
+PYTHON_PARTS = pyproject.toml meson.build meson_options.txt \
+	$(wildcard python/* python/*/* include/cah/* \
+	src/base/* src/fetch/* src/client/*)
+
+.venv/crawlingathome.installed: $(PYTHON_PARTS) | deps
+	@echo "installing the Python package into .venv"
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/pip install --quiet \
+		--disable-pip-version-check --no-build-isolation --no-deps \
+		--force-reinstall --config-settings build-dir=build-python .
+	@touch $@
 
 deps:
 	@tools/install-deps
@@ -55,4 +71,5 @@ format:
 	.venv/bin/ruff format python tests tools
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz
+	rm -rf build build-asan build-tsan build-fuzz build-python \
+		.venv/crawlingathome.installed
