@@ -114,9 +114,10 @@ CAH_API CAH_MUST_CHECK int cah_client_new_job(struct cah_client *client,
  * "./shard.wat"). GPU: unpacks the job's .tar (plain, gzip, xz, zstd, ...;
  * http, https or a local file) into the folder @path (NULL: "./images"), which
  * is made when missing; nothing is ever written outside of it. A download that
- * breaks is resumed; a file appears by rename. Errors: CAH_ENOJOB (none held),
- * CAH_EINVALIDURL, CAH_ENOTFOUND, CAH_EFORMAT (not gzip, not tar), CAH_ELIMIT,
- * CAH_EIO. */
+ * breaks is resumed, by a later process too: until it is whole it lies in
+ * PATH.part. A file appears by rename. Errors: CAH_ENOJOB (none held),
+ * CAH_EINVALIDURL (an address that is not allowed, too), CAH_ENOTFOUND,
+ * CAH_EFORMAT (not gzip, not tar), CAH_ELIMIT, CAH_EIO. */
 CAH_API CAH_MUST_CHECK int cah_client_download_shard(struct cah_client *client,
 						     const char *path,
 						     struct cah_error *err);

@@ -62,27 +62,13 @@ static void end_part(struct part *part, int rc)
 	part_close(part);
 }
 
-static int download_wat(struct cah_client *client, const char *path,
-			struct cah_error *err)
+static bool is_file(const char *url)
 {
-	struct unzip_options options = {WAT_MAX, client_tick, client};
-	struct part *part;
-
-	if (!base_url_is_http(client->jobs.list[0].url))
-		return cah_fail(err, CAH_EINVALIDURL,
-				"not an http or https URL");
-	int rc = part_open(&part, path, err);
-	if (rc != CAH_OK)
-		return rc;
-	rc = fetch(client, part, WAT_PACKED_MAX, err);
-	if (rc == CAH_OK)
-		rc = unzip_file(part_fd(part), path, &options, err);
-	end_part(part, rc);
-	return rc;
+	return local_is(url) && strcmp(url, "-") != 0;
 }
 
 /* A pipe or a device could make the reader wait for ever. */
-static int open_tar(int *fd, const char *location, struct cah_error *err)
+static int open_local(int *fd, const char *location, struct cah_error *err)
 {
 	struct stat st;
 	char *path;
@@ -102,12 +88,59 @@ static int open_tar(int *fd, const char *location, struct cah_error *err)
 	return rc;
 }
 
+static int unzip_local(const char *location, const char *path,
+		       const struct unzip_options *options,
+		       struct cah_error *err)
+{
+	int fd;
+	int rc = open_local(&fd, location, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = unzip_file(fd, path, options, err);
+	close(fd);
+	return rc;
+}
+
+static int unzip_remote(struct cah_client *client, const char *path,
+			const struct unzip_options *options,
+			struct cah_error *err)
+{
+	struct part *part;
+	int rc = part_open(&part, path, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = fetch(client, part, WAT_PACKED_MAX, err);
+	if (rc == CAH_OK)
+		rc = unzip_file(part_fd(part), path, options, err);
+	end_part(part, rc);
+	return rc;
+}
+
+/* A WAT that is a local file makes sense where tracker and worker share a
+ * machine or a network; nobody else has to name files of this one. */
+static int download_wat(struct cah_client *client, const char *path,
+			struct cah_error *err)
+{
+	struct unzip_options options = {WAT_MAX, client_tick, client};
+	const char *url = client->jobs.list[0].url;
+	bool allow = false;
+
+	if (base_url_is_http(url))
+		return unzip_remote(client, path, &options, err);
+	int rc = allow_private(client, &allow, err);
+	if (rc != CAH_OK)
+		return rc;
+	if (allow && is_file(url))
+		return unzip_local(url, path, &options, err);
+	return cah_fail(err, CAH_EINVALIDURL, "not an http or https URL");
+}
+
 static int unpack_local(const char *location, const char *folder,
 			const struct untar_options *options,
 			struct cah_error *err)
 {
 	int fd;
-	int rc = open_tar(&fd, location, err);
+	int rc = open_local(&fd, location, err);
 	if (rc != CAH_OK)
 		return rc;
 	rc = untar_into(folder, fd, options, err);
@@ -146,7 +179,7 @@ static int download_tar(struct cah_client *client, const char *path,
 	int rc;
 	if (base_url_is_http(url))
 		rc = unpack_remote(client, folder, &options, err);
-	else if (local_is(url) && strcmp(url, "-") != 0)
+	else if (is_file(url))
 		rc = unpack_local(url, folder, &options, err);
 	else
 		rc = cah_fail(err, CAH_EINVALIDURL,
@@ -173,5 +206,11 @@ int cah_client_download_shard(struct cah_client *client, const char *path,
 				  err);
 	if (rc != CAH_OK && rc != CAH_ECANCELLED)
 		cah_fail_prefix(err, rc, "%.200s", client->jobs.list[0].url);
+	/* What it leads to must not be asked: as good as no URL. */
+	if (rc == CAH_EDENIED) {
+		rc = CAH_EINVALIDURL;
+		if (err != NULL)
+			err->code = rc;
+	}
 	return rc;
 }
