@@ -47,6 +47,16 @@ const struct clip_plan *clip_plan(const struct clip *clip);
 /* Numbers in an embedding, 256 or 512 for example. */
 int clip_dimension(const struct clip *clip);
 
+/* What there is to tell about a model. */
+struct clip_facts {
+	size_t vocabulary;     /* tokens */
+	int context;           /* tokens of a text, with start and end */
+	bool is_padded;        /* every text to the whole context */
+	const char *precision; /* "bf16" or "f32"; static */
+};
+
+struct clip_facts clip_facts(const struct clip *clip);
+
 /* Embeds @count images: @pixels is count x crop_height x crop_width x 3 bytes
  * (R, G, B), already resized and cropped by the plan; scaling to 0..1 and
  * normalisation are done here. @out gets count x dimension numbers, each row of
