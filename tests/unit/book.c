@@ -1,0 +1,169 @@
+#include "book.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+const char *book_path_of(const struct book *b)
+{
+	return b->uri + strlen("sqlite:");
+}
+
+int book_add_wats(struct store *store, int count)
+{
+	int added = 0;
+	OK(store_import_begin(store, NULL));
+	for (int k = 0; k < count; k++) {
+		char url[64];
+		(void)snprintf(url, sizeof(url), "https://x/%d.wat.gz", k);
+		bool is_added;
+		OK(store_import_add(store, slice_of(url), &is_added, NULL));
+		added += is_added;
+	}
+	OK(store_import_end(store, NULL));
+	return added;
+}
+
+int book_setup(void **state)
+{
+	struct book *b = calloc(1, sizeof(*b));
+	strcpy(b->dir, "/tmp/cah-store-XXXXXX");
+	assert_non_null(mkdtemp(b->dir));
+	(void)snprintf(b->uri, sizeof(b->uri), "sqlite:%s/book.db", b->dir);
+	struct cah_error err = {0};
+	if (store_open(&b->store, b->uri, &err) != CAH_OK)
+		fail_msg("%s", err.text);
+	assert_int_equal(book_add_wats(b->store, WATS), WATS);
+	*state = b;
+	return 0;
+}
+
+int book_teardown(void **state)
+{
+	static const char *const names[] = {"book.db", "book.db-wal",
+					    "book.db-shm", "book.db.lock",
+					    "other.db"};
+	struct book *b = *state;
+	store_close(b->store);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[128];
+		(void)snprintf(path, sizeof(path), "%s/%s", b->dir, names[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(b->dir), 0);
+	free(b);
+	return 0;
+}
+
+void book_reopen(struct book *b)
+{
+	store_close(b->store);
+	OK(store_open(&b->store, b->uri, NULL));
+}
+
+/* ---- the calls, short ---- */
+
+struct worker book_worker(struct book *b, enum worker_type type,
+			  const char *nickname)
+{
+	struct worker w;
+	OK(store_worker_new(b->store, &w, slice_of(nickname), type, 100, 1000,
+			    NULL));
+	return w;
+}
+
+int book_take(struct book *b, const struct worker *w, int64_t *number)
+{
+	struct job job;
+	int rc = store_job_take(b->store, &job, slice_of(w->token), w->type,
+				100, 1000, NULL);
+	*number = rc == CAH_OK ? job.number : 0;
+	return rc;
+}
+
+void book_take_job(struct book *b, const struct worker *w, int64_t expected)
+{
+	int64_t number;
+	OK(book_take(b, w, &number));
+	assert_int_equal(number, expected);
+}
+
+int book_finish(struct book *b, const struct worker *w, int64_t pairs,
+		const char *url)
+{
+	return store_job_finish(b->store, slice_of(w->token), w->type, pairs,
+				slice_of(url), 100, 1000, NULL);
+}
+
+struct job book_job(struct book *b, int64_t number)
+{
+	struct job out;
+	OK(store_job_get(b->store, &out, number, NULL));
+	return out;
+}
+
+struct store_counts book_counts(struct book *b)
+{
+	struct store_counts out;
+	OK(store_get_counts(b->store, &out, 1000, NULL));
+	return out;
+}
+
+void book_states(struct book *b, int open, int leased, int gpu_open,
+		 int gpu_leased, int done)
+{
+	struct store_counts c = book_counts(b);
+	assert_int_equal(c.jobs[JOB_OPEN], open);
+	assert_int_equal(c.jobs[JOB_LEASED], leased);
+	assert_int_equal(c.jobs[JOB_GPU_OPEN], gpu_open);
+	assert_int_equal(c.jobs[JOB_GPU_LEASED], gpu_leased);
+	assert_int_equal(c.jobs[JOB_DONE], done);
+}
+
+/* The leaderboard as text: "name jobs pairs, ..." */
+const char *book_board(struct book *b, bool is_cpu)
+{
+	static char text[4096];
+	struct leader leaders[8];
+	size_t count;
+	int64_t total;
+	OK(store_leaders(b->store, leaders, 8, 0, is_cpu, &count, &total,
+			 NULL));
+	assert_int_equal(total, count);
+	text[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		size_t at = strlen(text);
+		(void)snprintf(text + at, sizeof(text) - at, "%s%s %d %d",
+			       i > 0 ? ", " : "", leaders[i].nickname,
+			       (int)leaders[i].jobs, (int)leaders[i].pairs);
+	}
+	return text;
+}
+
+void book_run_sql(const char *path, const char *sql)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+int64_t book_ask_sql(const char *path, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return n;
+}
