@@ -49,7 +49,9 @@ int wire_body_parse(struct wire_body *out, struct slice bytes,
 				WIRE_DEPTH_MAX);
 	json_error_t why;
 	out->root = json_loadb(bytes.data, bytes.len,
-			       JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+			       JSON_DECODE_ANY | JSON_ALLOW_NUL |
+				       JSON_DECODE_INT_AS_REAL,
+			       &why);
 	if (out->root == NULL) {
 		switch (json_error_code(&why)) {
 		case json_error_out_of_memory:
