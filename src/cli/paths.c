@@ -75,14 +75,15 @@ static bool has_scheme(struct slice line)
 	return i > 0 && slice_starts(slice_from(line, i), SLICE("://"));
 }
 
+/* What the store takes as an URL, and no blanks. */
 static bool is_graphic(struct slice line)
 {
 	for (size_t i = 0; i < line.len; i++) {
 		unsigned char c = (unsigned char)line.data[i];
-		if (c <= 0x20 || c == 0x7f)
+		if (c <= 0x20)
 			return false;
 	}
-	return wire_text_is_utf8(line);
+	return wire_text_check(line, 0, SIZE_MAX, "", NULL) == CAH_OK;
 }
 
 int paths_check_base(const char *base_url, struct cah_error *err)
