@@ -163,7 +163,7 @@ static int open_parts(struct shard *shard, const struct shard_options *options,
 	rc = parquet_open(&shard->parquet, file_fd(shard->files[PART_PARQUET]),
 			  row_columns, ROW_COLUMNS, err);
 	if (rc == CAH_OK && options->save_images)
-		rc = tar_new(&shard->tar, file_fd(shard->files[PART_TAR]), err);
+		rc = tar_new(&shard->tar, shard->files[PART_TAR], err);
 	if (rc == CAH_OK && options->dimension > 0)
 		rc = npy_new(&shard->images, shard->files[PART_IMAGES],
 			     options->dimension, err);

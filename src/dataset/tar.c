@@ -15,26 +15,46 @@ enum {
 };
 
 struct tar {
+	struct file *file;
 	struct archive *archive;
 	struct archive_entry *entry;
+	int code; /* of the first write that failed */
+	struct cah_error err;
 };
+
+/* libarchive leaks its buffer when it is told of a failure (3.6.2: nothing is
+ * closed in its state "fatal"), so we keep that to ourselves. */
+static la_ssize_t on_write(struct archive *archive, void *arg, const void *data,
+			   size_t len)
+{
+	struct tar *tar = arg;
+	(void)archive;
+	if (tar->code == CAH_OK)
+		tar->code = file_write(tar->file, data, len, &tar->err);
+	return (la_ssize_t)len;
+}
+
+static int check(const struct tar *tar, struct cah_error *err)
+{
+	return tar->code == CAH_OK
+		       ? CAH_OK
+		       : cah_fail(err, tar->code, "%s", tar->err.text);
+}
 
 static int fail(const struct tar *tar, struct cah_error *err)
 {
-	if (archive_errno(tar->archive) > 0)
-		return cah_fail_errno(err, archive_errno(tar->archive),
-				      "cannot write the tar");
 	const char *text = archive_error_string(tar->archive);
 	return cah_fail(err, CAH_EIO, "cannot write the tar: %s",
 			text != NULL ? text : "unknown reason");
 }
 
-int tar_new(struct tar **out, int fd, struct cah_error *err)
+int tar_new(struct tar **out, struct file *file, struct cah_error *err)
 {
 	*out = NULL;
 	struct tar *tar = calloc(1, sizeof(*tar));
 	if (tar == NULL)
 		return cah_fail(err, CAH_ENOMEM, "tar: out of memory");
+	tar->file = file;
 	tar->archive = archive_write_new();
 	tar->entry = archive_entry_new();
 	if (tar->archive == NULL || tar->entry == NULL) {
@@ -46,7 +66,8 @@ int tar_new(struct tar **out, int fd, struct cah_error *err)
 		    ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(tar->archive, 1) !=
 		    ARCHIVE_OK ||
-	    archive_write_open_fd(tar->archive, fd) != ARCHIVE_OK) {
+	    archive_write_open2(tar->archive, tar, NULL, on_write, NULL,
+				NULL) != ARCHIVE_OK) {
 		int rc = fail(tar, err);
 		tar_free(tar);
 		return rc;
@@ -70,25 +91,25 @@ int tar_add(struct tar *tar, const char *name, struct slice content,
 	    archive_write_data(tar->archive, content.data, content.len) !=
 		    (la_ssize_t)content.len)
 		return fail(tar, err);
-	return CAH_OK;
+	return check(tar, err);
 }
 
 int tar_finish(struct tar *tar, struct cah_error *err)
 {
 	if (archive_write_close(tar->archive) != ARCHIVE_OK)
 		return fail(tar, err);
-	return CAH_OK;
+	return check(tar, err);
 }
 
 void tar_free(struct tar *tar)
 {
 	if (tar == NULL)
 		return;
-	archive_entry_free(tar->entry);
-	if (tar->archive != NULL) {
-		/* Without this, freeing would write what is left. */
-		(void)archive_write_fail(tar->archive);
+	/* Freeing writes what is left, which nobody wants any more. */
+	if (tar->code == CAH_OK)
+		tar->code = CAH_ECANCELLED;
+	if (tar->archive != NULL)
 		(void)archive_write_free(tar->archive);
-	}
+	archive_entry_free(tar->entry);
 	free(tar);
 }

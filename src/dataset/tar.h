@@ -3,15 +3,15 @@
 #ifndef DATASET_TAR_H
 #define DATASET_TAR_H
 
+#include "base/file.h"
 #include "base/slice.h"
-
-#include <cah/error.h>
 
 struct tar;
 
-/* Begins an archive on @fd (borrowed). The caller frees *out.
+/* Begins an archive on @file (borrowed). The caller frees *out.
  * Errors: CAH_EIO, CAH_ENOMEM. */
-CAH_MUST_CHECK int tar_new(struct tar **out, int fd, struct cah_error *err);
+CAH_MUST_CHECK int tar_new(struct tar **out, struct file *file,
+			   struct cah_error *err);
 
 /* Adds the file @name. Errors: CAH_EIO (a full disk among them). */
 CAH_MUST_CHECK int tar_add(struct tar *tar, const char *name,

@@ -11,7 +11,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,6 +126,29 @@ static void shard__that_cannot_take_its_places_leaves_nothing(void **state)
 	assert_int_equal(empty_folder(*state), 1);
 }
 
+/* Past a limit on the size of files writing fails as on a full disk. */
+static void shard__on_a_full_disk_leaves_nothing(void **state)
+{
+	struct rlimit before, small;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = before;
+	small.rlim_cur = 1000;
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	struct shard *shard = new_shard(*state);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	struct pair pair = a_pair();
+	struct cah_error err;
+	int rc = CAH_OK;
+	for (int i = 0; i < 1000 && rc == CAH_OK; i++)
+		rc = shard_add(shard, &pair, &err);
+	shard_discard(shard);
+	(void)setrlimit(RLIMIT_FSIZE, &before);
+	(void)signal(SIGXFSZ, handler);
+	assert_int_equal(rc, CAH_EIO);
+	assert_non_null(strstr(err.text, "s.tar: File too large"));
+	assert_int_equal(empty_folder(*state), 0);
+}
+
 static void shard__refuses_names_that_lead_elsewhere(void **state)
 {
 	static const char *const names[] = {"",     ".",  "..",  "a/b",
@@ -231,6 +256,7 @@ int main(void)
 		WITH_FOLDER(shard__appears_whole_at_commit),
 		WITH_FOLDER(shard__that_is_discarded_leaves_nothing),
 		WITH_FOLDER(shard__that_cannot_take_its_places_leaves_nothing),
+		WITH_FOLDER(shard__on_a_full_disk_leaves_nothing),
 		WITH_FOLDER(shard__refuses_names_that_lead_elsewhere),
 		cmocka_unit_test(row__mends_what_is_no_text),
 		cmocka_unit_test(row__becomes_json_with_the_columns_of_parquet),
