@@ -7,12 +7,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* Whom to tell; copied under the lock, called without it. */
+struct listener {
+	queue_notify_fn fn;
+	void *arg;
+};
+
 struct queue {
 	pthread_mutex_t lock;
 	pthread_cond_t not_full;
 	pthread_cond_t not_empty;
-	queue_notify_fn notify;
-	void *notify_arg;
+	struct listener listener;
 	bool is_closed;
 	size_t head; /* of the oldest item */
 	struct queue_stats stats;
@@ -52,14 +57,15 @@ void queue_free(struct queue *q)
 
 void queue_set_notify(struct queue *q, queue_notify_fn fn, void *arg)
 {
-	q->notify = fn;
-	q->notify_arg = arg;
+	pthread_mutex_lock(&q->lock);
+	q->listener = (struct listener){fn, arg};
+	pthread_mutex_unlock(&q->lock);
 }
 
-static void tell(const struct queue *q)
+static void tell(struct listener listener)
 {
-	if (q->notify != NULL)
-		q->notify(q->notify_arg);
+	if (listener.fn != NULL)
+		listener.fn(listener.arg);
 }
 
 static void put(struct queue *q, void *item)
@@ -95,9 +101,10 @@ bool queue_push(struct queue *q, void *item)
 	bool is_open = !q->is_closed;
 	if (is_open)
 		put(q, item);
+	struct listener listener = q->listener;
 	pthread_mutex_unlock(&q->lock);
 	if (is_open)
-		tell(q);
+		tell(listener);
 	return is_open;
 }
 
@@ -107,9 +114,10 @@ bool queue_try_push(struct queue *q, void *item)
 	bool has_room = !q->is_closed && q->stats.depth < q->stats.capacity;
 	if (has_room)
 		put(q, item);
+	struct listener listener = q->listener;
 	pthread_mutex_unlock(&q->lock);
 	if (has_room)
-		tell(q);
+		tell(listener);
 	return has_room;
 }
 
@@ -142,9 +150,10 @@ static void *pop(struct queue *q, int64_t timeout_ms)
 		q->stats.empty_ns += clock_now_ns() - start;
 	if (q->stats.depth != 0)
 		item = get(q, &was_full);
+	struct listener listener = q->listener;
 	pthread_mutex_unlock(&q->lock);
 	if (was_full)
-		tell(q);
+		tell(listener);
 	return item;
 }
 
@@ -169,8 +178,9 @@ void queue_close(struct queue *q)
 	q->is_closed = true;
 	pthread_cond_broadcast(&q->not_full);
 	pthread_cond_broadcast(&q->not_empty);
+	struct listener listener = q->listener;
 	pthread_mutex_unlock(&q->lock);
-	tell(q);
+	tell(listener);
 }
 
 bool queue_is_done(struct queue *q)

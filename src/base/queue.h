@@ -25,7 +25,8 @@ CAH_MUST_CHECK int queue_new(struct queue **out, size_t capacity,
  * other thread may be inside. */
 void queue_free(struct queue *queue);
 
-/* Sets what is told of changes; before other threads use the queue. */
+/* Sets what is told of changes from now on; a call that another thread began
+ * before may still come to who was told until then. */
 void queue_set_notify(struct queue *queue, queue_notify_fn fn, void *arg);
 
 /* Adds @item, waiting while the queue is full. False when it was closed: the

@@ -13,21 +13,34 @@
 #include <cah/error.h>
 #include <stdint.h>
 
+enum {
+	FETCH_DETAIL_MAX = 128, /* bytes, with the NUL */
+	FETCH_WINDOW = 16, /* jobs inside for each transfer at once: so many
+			      that those of one slow host do not keep the
+			      others out */
+};
+
 struct fetch_options {
 	int concurrency; /* transfers at once */
-	int per_host;    /* of them to one host */
+	int per_host;    /* of them to one host and port */
 	int64_t dns_timeout_ms;
 	int64_t connect_timeout_ms;
-	int64_t total_timeout_ms; /* one image, redirects and all */
+	int64_t total_timeout_ms; /* one image, with its look-ups and
+				     redirects; not what it waits for others */
 	int64_t lowest_rate;      /* bytes a second, over 5 s: too_slow */
-	size_t max_bytes;         /* of a body, decoded: too_large */
+	size_t max_bytes;         /* of a body: too_large */
 	size_t max_header_bytes;  /* http_broken */
 	int max_redirects;
 	bool allow_private;      /* addresses that are not public */
 	bool ignore_robots_tag;  /* X-Robots-Tag noai, noimageai, noindex,
 				    noimageindex are honoured otherwise */
 	const char *user_agent;  /* NULL: the project's own */
-	const struct pins *pins; /* may be NULL; borrowed */
+	const struct pins *pins; /* may be NULL; borrowed. No permission: a
+				    private address needs allow_private */
+	const char *dns_server;  /* ADDR[@PORT], or "recursive" to ask the
+				    authorities; NULL: as /etc/resolv.conf
+				    says */
+	const char *ca_file;     /* certificates; NULL: the system's */
 };
 
 struct fetch_options fetch_options_default(void);
@@ -38,11 +51,13 @@ struct fetch_job {
 	const char *url; /* absolute, http or https; the caller's */
 	void *user;      /* the caller's */
 	/* set by the stage: */
-	enum fate fate;   /* CAH_FATE_KEPT: the body is whole */
-	int http_status;  /* of the last answer, 0 where there was none */
-	struct buf body;  /* initialised by the stage, the caller's from then
-			     on: buf_fini after the job came out */
-	char detail[128]; /* one line for people where it is not kept */
+	enum fate fate;  /* CAH_FATE_KEPT: the body is whole */
+	int http_status; /* of the last answer, 0 where there was none */
+	struct buf body; /* initialised by the stage, the caller's from then
+			    on: buf_fini after the job came out */
+	char detail[FETCH_DETAIL_MAX]; /* one line for people where it is not
+					  kept */
+	struct fetch_job *next;        /* the stage's */
 };
 
 struct fetch_stats {
@@ -55,18 +70,22 @@ struct fetch_stats {
 
 struct fetch;
 
-/* The caller frees *out. Errors: CAH_ENOMEM, CAH_EIO. Any thread. */
+/* Copies what @options says, but for what is borrowed. The caller frees *out.
+ * Errors: CAH_EINVALID, CAH_ENOMEM, CAH_EIO. Any thread. */
 CAH_MUST_CHECK int fetch_new(struct fetch **out,
 			     const struct fetch_options *options,
 			     struct cah_error *err);
+
+/* After fetch_run came back, and whoever pushes to its @in is done too. */
 void fetch_free(struct fetch *fetch);
 
 /* Takes jobs (struct fetch_job *) from @in and puts each into @out exactly
  * once, in whatever order they end, until @in is closed and all are out; then
- * closes @out. When @cancel is set, what is inside ends at once with the fate
- * CAH_FATE_INTERNAL. The calling thread is the loop's; sets @in's notify.
- * Where @out is full the loop stops taking and reading until there is room.
- * Errors: CAH_EIO, CAH_ENOMEM (the jobs still come out). */
+ * closes @out. When @cancel (may be NULL) is set, what is inside and what still
+ * comes ends at once with the fate CAH_FATE_INTERNAL; the caller closes @in and
+ * empties @out all the same. The calling thread is the loop's; sets @in's
+ * notify. Where @out is full no jobs are taken or begun until there is room.
+ * Errors: CAH_EIO, CAH_ENOMEM (the jobs still come out, as when cancelled). */
 CAH_MUST_CHECK int fetch_run(struct fetch *fetch, struct queue *in,
 			     struct queue *out, struct cancel *cancel,
 			     struct cah_error *err);

@@ -43,8 +43,7 @@ bool header_split(struct slice line, struct slice *name, struct slice *value)
 	return name->len > 0;
 }
 
-/* All of @text must be digits; a number that does not fit is none. */
-static bool parse_number(int64_t *out, struct slice text)
+bool header_parse_number(int64_t *out, struct slice text)
 {
 	int64_t n = 0;
 	if (text.len == 0)
@@ -63,7 +62,7 @@ bool header_parse_retry_after(int64_t *seconds, struct slice value,
 			      int64_t now_s)
 {
 	value = trim(value);
-	if (parse_number(seconds, value))
+	if (header_parse_number(seconds, value))
 		return true;
 	char copy[DATE_MAX + 1] = "";
 	/* libcurl takes more for a date than the three forms, which all begin
@@ -89,13 +88,14 @@ bool header_parse_content_range(struct content_range *out, struct slice value)
 	if (!slice_equal_nocase(unit, SLICE("bytes")))
 		return false;
 	if (!slice_equal(total, SLICE("*")) &&
-	    !parse_number(&out->total, total))
+	    !header_parse_number(&out->total, total))
 		return false;
 	if (slice_equal(range, SLICE("*")))
 		return out->total >= 0;
 	struct slice first = cut(&range, '-');
-	return parse_number(&out->first, first) &&
-	       parse_number(&out->last, range) && out->first <= out->last &&
+	return header_parse_number(&out->first, first) &&
+	       header_parse_number(&out->last, range) &&
+	       out->first <= out->last &&
 	       (out->total < 0 || out->last < out->total);
 }
 

@@ -11,6 +11,9 @@
  * false for status lines, the empty line and whatever has no colon. */
 bool header_split(struct slice line, struct slice *name, struct slice *value);
 
+/* A number of digits only, such as Content-Length. */
+bool header_parse_number(int64_t *out, struct slice text);
+
 /* Retry-After (RFC 9110, 10.2.3): seconds or a date, of which @now_s (since
  * 1970) is taken. Never negative. False where it is neither. */
 bool header_parse_retry_after(int64_t *seconds, struct slice value,

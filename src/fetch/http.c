@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -36,8 +37,10 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose,
 		address_write(guard->refused, &address);
 		return CURL_SOCKET_BAD;
 	}
-	return socket(peer->family, peer->socktype | SOCK_CLOEXEC,
-		      peer->protocol);
+	int fd = socket(peer->family, peer->socktype | SOCK_CLOEXEC,
+			peer->protocol);
+	guard->errnum = fd < 0 ? errno : 0;
+	return fd;
 }
 
 int http_setup(CURL *easy, struct http_guard *guard, const char *user_agent,

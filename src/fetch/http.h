@@ -15,6 +15,7 @@
 struct http_guard {
 	bool allow_private;
 	bool has_refused; /* reset by the owner before a transfer */
+	int errnum;       /* why there was no socket, 0 otherwise; reset too */
 	char refused[ADDRESS_TEXT];
 };
 

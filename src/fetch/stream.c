@@ -48,6 +48,7 @@ struct answer {
 	struct content_range range;
 	struct validator validator;
 	size_t header_bytes;
+	bool is_whole; /* the header came to its end */
 };
 
 struct stream {
@@ -111,6 +112,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	if (slice_starts(line, SLICE("HTTP/")))
 		*answer = (struct answer){.retry_after_s = -1};
 	answer->header_bytes = bytes;
+	if (line.len <= 2)
+		answer->is_whole = true;
 	/* Trailers come after the body: too late to change anything. */
 	if (stream->verdict != VERDICT_NONE ||
 	    !header_split(line, &name, &value))
@@ -458,9 +461,6 @@ static int settle_failure(struct stream *stream, CURLcode code,
 				"%s: %s is not a public address",
 				stream->target.url, stream->guard.refused);
 	switch (code) {
-	case CURLE_OUT_OF_MEMORY:
-		return cah_fail(err, CAH_ENOMEM, "%s: %s", stream->location,
-				why);
 	case CURLE_URL_MALFORMAT:
 		return cah_fail(err, CAH_EINVALIDURL, "%s: %s",
 				stream->target.url, why);
@@ -475,8 +475,12 @@ static int settle_failure(struct stream *stream, CURLcode code,
 static int settle(struct stream *stream, CURLcode code, struct cah_error *err)
 {
 	leave(stream);
-	if (stream->verdict == VERDICT_NONE && code == CURLE_OK)
+	if (stream->verdict == VERDICT_NONE && code == CURLE_OK) {
+		/* libcurl takes a header without an end for one. */
+		if (!stream->answer.is_whole)
+			return retry(stream, "the header was cut", err);
 		stream->verdict = judge(stream);
+	}
 	switch (stream->verdict) {
 	case VERDICT_TAKE:
 		return settle_body(stream, code, err);

@@ -56,6 +56,9 @@ static bool read_request(struct hostile_request *request)
 		/* Byte by byte: pipelined requests stay in the kernel. */
 		if (read(request->fd, request->head + len, 1) != 1)
 			return false;
+		/* TLS, for example. */
+		if (len == 0 && request->head[0] < 'A')
+			return false;
 		len++;
 		request->head[len] = '\0';
 		if (len >= 4 &&
