@@ -61,7 +61,9 @@ struct shard_stats {
 
 struct shard;
 
-/* The caller ends it with shard_commit or shard_discard.
+/* The caller ends it with shard_commit or shard_discard. Temporary files that a
+ * killed process left of this shard are removed; so a process writes one shard
+ * of a name at a time.
  * Errors: CAH_EINVALID (name), CAH_EIO, CAH_ENOMEM. */
 CAH_MUST_CHECK int shard_create(struct shard **out,
 				const struct shard_options *options,
@@ -72,8 +74,10 @@ CAH_MUST_CHECK int shard_create(struct shard **out,
 CAH_MUST_CHECK int shard_add(struct shard *shard, const struct pair *pair,
 			     struct cah_error *err);
 
-/* Finishes, syncs and renames all files; frees @shard whatever comes. On
- * failure nothing new is left. Errors: CAH_EIO, CAH_ENOMEM. */
+/* Finishes, syncs and renames all files; frees @shard whatever comes. An older
+ * shard of the name is replaced as a whole, its stats first. On failure nothing
+ * new is left, and of an older one what was not replaced yet. Errors: CAH_EIO,
+ * CAH_ENOMEM. */
 CAH_MUST_CHECK int shard_commit(struct shard *shard,
 				const struct shard_stats *stats,
 				struct cah_error *err);
