@@ -11,11 +11,14 @@ enum {
 			 */
 };
 
-/* Writes @input, resolved against @base (an absolute URL; empty where there is
- * none), to @out, which is reset first and whose maximum is the limit of the
- * result; the fragment is left out. Errors: CAH_EINVALIDURL (the standard
- * refuses it), CAH_ELIMIT (longer than URL_MAX), CAH_ENOMEM. No text is made
- * of failures: there are millions of them. */
+/* Writes @input, resolved against @base (a URL that url_resolve wrote; empty,
+ * or anything else: none), to @out, which is reset first and whose maximum is
+ * the limit of the result where that is less than URL_MAX; the fragment is left
+ * out. URLs of all schemes are written; those of others than http and https are
+ * cut at the limit, for they are only told by their scheme. Errors:
+ * CAH_EINVALIDURL (the standard refuses it), CAH_ELIMIT (longer than the
+ * limit), CAH_ENOMEM; @out is empty then. No text is made of failures: there
+ * are millions of them. */
 CAH_MUST_CHECK int url_resolve(struct buf *out, struct slice base,
 			       struct slice input);
 
