@@ -38,7 +38,8 @@ static bool is_language_code(const char *code)
 {
 	size_t len = strlen(code);
 	size_t main_len = strcspn(code, "-");
-	if (main_len < 2 || main_len > 3 || len > LANGUAGE_CODE_MAX)
+	if (main_len < 2 || main_len > 3 || len > LANGUAGE_CODE_MAX ||
+	    len == main_len + 1)
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		bool is_fine = i < main_len ? islower((unsigned char)code[i])

@@ -48,7 +48,8 @@ struct scan_options {
 	bool is_plain;  /* the file is plain WARC; looked at only where start is
 			   not 0, for at 0 the file itself tells */
 	int64_t start;  /* where in the file the pushed bytes begin */
-	int64_t stop;   /* no member that starts at or after it is read;
+	int64_t stop;   /* no member that starts at or after it is read, in
+			   plain WARC no record that starts after it;
 			   INT64_MAX: all */
 };
 

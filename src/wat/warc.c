@@ -45,6 +45,7 @@ int warc_new(struct warc **out, const struct warc_options *options,
 	warc->options = *options;
 	warc->at = options->start;
 	warc->is_lost = options->start != 0;
+	warc->junk = warc->is_lost;
 	/* Done bytes are dropped once they are half of all, and a push may be
 	 * as large as a record. */
 	buf_init(&warc->kept, options->record_max * 3);
@@ -59,11 +60,16 @@ void warc_free(struct warc *warc)
 	free(warc);
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
 static struct slice trim(struct slice s)
 {
-	while (s.len > 0 && strchr(" \t\r", s.data[0]) != NULL)
+	while (s.len > 0 && is_space(s.data[0]))
 		s = (struct slice){s.data + 1, s.len - 1};
-	while (s.len > 0 && strchr(" \t\r", s.data[s.len - 1]) != NULL)
+	while (s.len > 0 && is_space(s.data[s.len - 1]))
 		s.len--;
 	return s;
 }
@@ -242,7 +248,7 @@ static int read_view(struct warc *warc, struct slice view, bool is_end,
 				return CAH_OK;
 			continue;
 		}
-		if (warc->at + (int64_t)*done >= warc->options.stop) {
+		if (warc->at + (int64_t)*done > warc->options.stop) {
 			warc->is_done = true;
 			*done = view.len;
 			return CAH_OK;

@@ -38,8 +38,9 @@ enum {
 struct warc_options {
 	size_t record_max; /* bytes of a record with its header */
 	int64_t start;     /* where in the file the pushed bytes begin; not 0:
-			      the first record has to be looked for */
-	int64_t stop;      /* no record that starts there or later is told */
+			      the first record is that behind the first end of
+			      a line */
+	int64_t stop;      /* no record that starts behind it is told */
 	warc_fn fn;
 	void *arg;
 };

@@ -43,10 +43,26 @@ static void add_rune(struct buf *out, struct slice bytes, uint32_t rune)
 	}
 }
 
+/* Bytes at the start of @s that stand for themselves: nearly all that there
+ * are, so they are taken in one go. */
+static size_t plain_len(struct slice s)
+{
+	size_t n = 0;
+	while (n < s.len && s.data[n] >= ' ' && s.data[n] <= '~' &&
+	       s.data[n] != '"' && s.data[n] != '\\')
+		n++;
+	return n;
+}
+
 static void add_string(struct buf *out, struct slice s)
 {
 	buf_add_byte(out, '"');
-	while (s.len > 0) {
+	for (;;) {
+		size_t plain = plain_len(s);
+		buf_add(out, s.data, plain);
+		s = slice_from(s, plain);
+		if (s.len == 0)
+			break;
 		uint32_t rune;
 		size_t len = wire_text_rune(s, &rune);
 		if (len == 0)

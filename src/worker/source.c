@@ -131,6 +131,16 @@ int source_run(const struct source_request *request, struct scan_counts *out,
 	       struct cah_error *err)
 {
 	*out = (struct scan_counts){0};
+	if (request->piece >= 0 && strcmp(request->location, "-") == 0)
+		return cah_fail(err, CAH_EINVALID,
+				"standard input cannot be cut into pieces");
+	/* A mistake in the options is told before anybody is asked. */
+	struct scan *trial;
+	int rc = scan_new(&trial, &request->scan, request->fn, request->arg,
+			  err);
+	if (rc != CAH_OK)
+		return rc;
+	scan_free(trial);
 	struct source s = {.request = request,
 			   .stream_options = request->stream,
 			   .scan_options = request->scan};
@@ -138,7 +148,7 @@ int source_run(const struct source_request *request, struct scan_counts *out,
 	if (s.step == NULL)
 		return cah_fail(err, CAH_ENOMEM, "%s: out of memory",
 				request->location);
-	int rc = reopen(&s, 0, err);
+	rc = reopen(&s, 0, err);
 	if (rc == CAH_OK)
 		rc = cut_piece(&s, err);
 	if (rc == CAH_OK)

@@ -179,8 +179,8 @@ static void links__pass_over_values_of_other_kinds(void **state)
 	static const char *const texts[] = {
 		"{}",
 		"{\"Envelope\":null}",
-		"{\"Envelope\":{\"Payload-Metadata\":[],\"WARC-Header-Metadata"
-		"\":true}}",
+		"{\"Envelope\":{\"Payload-Metadata\":[],\"x\":true}}",
+		"{\"Envelope\":{\"WARC-Header-Metadata\":true}}",
 		"{\"Links\":[{\"path\":\"IMG@/src\",\"url\":\"no\"}]}",
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -1,0 +1,436 @@
+/* cah wat: the first step of a worker alone: WATs in, candidates out. */
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cmd.h"
+#include "cli/opt.h"
+#include "cli/sink.h"
+#include "wire/json.h"
+#include "worker/source.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	PROGRESS_MS = 200,     /* between two progress lines */
+	SUMMARY_MAX = 1 << 20, /* bytes */
+};
+
+/* A candidate, appended as a line. */
+typedef void (*line_fn)(struct buf *out, const struct candidate *candidate,
+			bool has_fate);
+
+/* Main thread only, as the command is; a table can hold its addresses. */
+static struct settings {
+	const char *format;
+	const char *piece;
+	const char *languages;
+	const char *stats_path;
+	const char *output_path;
+	struct opt_list resolve;
+	bool is_all; /* dropped candidates, too */
+	bool has_no_rules;
+	bool is_urls_only;
+	bool allow_private;
+	bool is_json;
+	bool is_quiet;
+} settings = {.format = "jsonl"};
+
+struct wat {
+	struct source_request request;
+	char *languages; /* what request.scan.languages points into */
+	struct pins *pins;
+	struct sink *sink;
+	line_fn add_line;
+	struct log *progress;      /* NULL where nobody looks */
+	struct scan_counts counts; /* of all files */
+	struct cah_error sink_err; /* where writing failed */
+	int64_t kept;
+	int64_t started_ms;
+	int64_t begun_ms; /* the file in hand */
+	int64_t shown_ms;
+	int files;
+};
+
+/* ---- lines ---- */
+
+static void add_jsonl(struct buf *out, const struct candidate *c, bool has_fate)
+{
+	struct wire_json json;
+	wire_json_init(&json, out);
+	wire_json_open(&json, '{');
+	wire_json_put_slice(&json, "url", c->url);
+	wire_json_put_slice(&json, "text", c->text);
+	wire_json_put_slice(&json, "page_url", c->page_url);
+	wire_json_put_slice(&json, "license", c->licence);
+	wire_json_put_slice(&json, "language", c->language);
+	wire_json_put_text(&json, "md5", c->md5);
+	if (has_fate)
+		wire_json_put_text(&json, "fate", fate_key(c->fate));
+	wire_json_close(&json, '}');
+	(void)buf_add_byte(out, '\n');
+}
+
+/* Tabs and line ends would part the line; only URLs that are no URLs have
+ * them. */
+static void add_field(struct buf *out, struct slice value, char end)
+{
+	size_t start = out->len;
+	if (buf_add_slice(out, value) != CAH_OK)
+		return;
+	for (size_t i = start; i < out->len; i++)
+		if ((unsigned char)out->data[i] < ' ')
+			out->data[i] = ' ';
+	(void)buf_add_byte(out, end);
+}
+
+static void add_tsv(struct buf *out, const struct candidate *c, bool has_fate)
+{
+	add_field(out, c->url, '\t');
+	add_field(out, c->text, '\t');
+	add_field(out, c->page_url, '\t');
+	add_field(out, c->licence, '\t');
+	add_field(out, c->language, '\t');
+	add_field(out, slice_of(c->md5), has_fate ? '\t' : '\n');
+	if (has_fate)
+		add_field(out, slice_of(fate_key(c->fate)), '\n');
+}
+
+static int on_candidate(void *arg, const struct candidate *c)
+{
+	struct wat *wat = arg;
+	wat->kept += c->fate == CAH_FATE_KEPT;
+	if (c->fate != CAH_FATE_KEPT && !settings.is_all)
+		return CAH_OK;
+	wat->add_line(sink_buf(wat->sink), c, settings.is_all);
+	return sink_flush(wat->sink, false, &wat->sink_err);
+}
+
+/* ---- progress ---- */
+
+static void on_progress(void *arg, int64_t done, int64_t total)
+{
+	struct wat *wat = arg;
+	int64_t now = clock_now_ms();
+	if (wat->progress == NULL || now - wat->shown_ms < PROGRESS_MS)
+		return;
+	wat->shown_ms = now;
+	double seconds = (double)(now - wat->begun_ms + 1) / 1e3;
+	double rate = (double)done / seconds;
+	char size[64] = "", left[64] = "";
+	if (total >= 0 && rate > 0) {
+		(void)snprintf(size, sizeof(size), " of %.1f",
+			       (double)total / 1e6);
+		(void)snprintf(left, sizeof(left), ", %.0f s left",
+			       (double)(total - done) / rate);
+	}
+	char line[256];
+	(void)snprintf(line, sizeof(line), "%.1f%s MB, %.1f MB/s%s, %lld kept",
+		       (double)done / 1e6, size, rate / 1e6, left,
+		       (long long)wat->kept);
+	log_progress(wat->progress, line);
+}
+
+/* ---- summary ---- */
+
+static void add_counts(struct scan_counts *to, const struct scan_counts *from)
+{
+	to->packed_bytes += from->packed_bytes;
+	to->raw_bytes += from->raw_bytes;
+	to->records += from->records;
+	to->broken_records += from->broken_records;
+	to->pages += from->pages;
+	to->image_links += from->image_links;
+	fate_add(&to->fates, &from->fates);
+}
+
+/* Each fate is there, so that a reader need not know which can be missing. */
+static void write_stats(const struct wat *wat, struct buf *out)
+{
+	const struct scan_counts *c = &wat->counts;
+	struct wire_json json;
+	wire_json_init(&json, out);
+	wire_json_open(&json, '{');
+	wire_json_put_int(&json, "files", wat->files);
+	wire_json_put_int(&json, "packed_bytes", c->packed_bytes);
+	wire_json_put_int(&json, "raw_bytes", c->raw_bytes);
+	wire_json_put_int(&json, "records", c->records);
+	wire_json_put_int(&json, "broken_records", c->broken_records);
+	wire_json_put_int(&json, "pages", c->pages);
+	wire_json_put_int(&json, "image_links", c->image_links);
+	wire_json_put_int(&json, "candidates", fate_total(&c->fates));
+	wire_json_key(&json, "fates");
+	wire_json_open(&json, '{');
+	for (int i = 0; i < CAH_FATE_COUNT; i++)
+		wire_json_put_int(&json, fate_key((enum fate)i), c->fates.n[i]);
+	wire_json_close(&json, '}');
+	wire_json_key(&json, "seconds");
+	wire_json_real(&json, (double)(clock_now_ms() - wat->started_ms) / 1e3);
+	wire_json_close(&json, '}');
+	(void)buf_add_byte(out, '\n');
+}
+
+static void write_summary(const struct wat *wat, struct buf *out)
+{
+	const struct scan_counts *c = &wat->counts;
+	(void)buf_printf(out,
+			 "%.1f MB (%.1f MB inflated), %lld records, %lld "
+			 "broken, %lld pages with links, %lld image links\n",
+			 (double)c->packed_bytes / 1e6,
+			 (double)c->raw_bytes / 1e6, (long long)c->records,
+			 (long long)c->broken_records, (long long)c->pages,
+			 (long long)c->image_links);
+	(void)buf_printf(out, "%-18s %12lld\n", "candidates",
+			 (long long)fate_total(&c->fates));
+	(void)buf_printf(out, "  %-16s %12lld\n", "kept",
+			 (long long)c->fates.n[CAH_FATE_KEPT]);
+	for (int i = CAH_FATE_KEPT + 1; i < CAH_FATE_COUNT; i++)
+		if (c->fates.n[i] > 0)
+			(void)buf_printf(out, "  %-16s %12lld  %s\n",
+					 fate_key((enum fate)i),
+					 (long long)c->fates.n[i],
+					 fate_text((enum fate)i));
+}
+
+static int report(const struct wat *wat, struct cah_error *err)
+{
+	struct buf text;
+	buf_init(&text, SUMMARY_MAX);
+	int rc = CAH_OK;
+	if (settings.stats_path != NULL) {
+		write_stats(wat, &text);
+		rc = buf_check(&text, "statistics", err);
+		if (rc == CAH_OK)
+			rc = file_put(settings.stats_path, text.data, text.len,
+				      err);
+	}
+	buf_reset(&text);
+	if (settings.is_json)
+		write_stats(wat, &text);
+	else if (!settings.is_quiet)
+		write_summary(wat, &text);
+	if (rc == CAH_OK && text.len > 0)
+		fputs(text.data, stderr);
+	buf_fini(&text);
+	return rc;
+}
+
+/* ---- the command ---- */
+
+static int read_piece(struct wat *wat, struct cah_error *err)
+{
+	const char *piece = settings.piece;
+	wat->request.piece = -1;
+	if (piece == NULL)
+		return CAH_OK;
+	if (strcmp(piece, "0") != 0 && strcmp(piece, "1") != 0)
+		return cah_fail(err, CAH_EINVALID,
+				"--piece: '%s' is neither 0 nor 1", piece);
+	wat->request.piece = piece[0] - '0';
+	return CAH_OK;
+}
+
+static int read_format(struct wat *wat, struct cah_error *err)
+{
+	if (strcmp(settings.format, "jsonl") == 0)
+		wat->add_line = add_jsonl;
+	else if (strcmp(settings.format, "tsv") == 0)
+		wat->add_line = add_tsv;
+	else
+		return cah_fail(err, CAH_EINVALID,
+				"--format: '%s' is neither jsonl nor tsv",
+				settings.format);
+	return CAH_OK;
+}
+
+static int read_languages(struct wat *wat, struct cah_error *err)
+{
+	struct scan_options *scan = &wat->request.scan;
+	if (settings.languages == NULL)
+		return CAH_OK;
+	wat->languages = strdup(settings.languages);
+	if (wat->languages == NULL)
+		return cah_fail(err, CAH_ENOMEM, "out of memory");
+	char *rest = wat->languages;
+	for (char *code; (code = strsep(&rest, ",")) != NULL;) {
+		if (scan->language_count == SCAN_LANGUAGES_MAX)
+			return cah_fail(err, CAH_EINVALID,
+					"--languages: more than %d",
+					SCAN_LANGUAGES_MAX);
+		scan->languages[scan->language_count++] = code;
+	}
+	return CAH_OK;
+}
+
+static int read_settings(struct wat *wat, struct cancel *cancel,
+			 struct cah_error *err)
+{
+	struct source_request *request = &wat->request;
+	request->scan = scan_options_default();
+	request->stream.cancel = cancel;
+	request->stream.allow_private = settings.allow_private;
+	request->stream.allow_files = true;
+	request->fn = on_candidate;
+	request->progress = on_progress;
+	request->arg = wat;
+	if (settings.has_no_rules)
+		request->scan.rules = (struct text_rules){
+			.max_characters = INT_MAX, .max_repeated = 1};
+	request->scan.has_rules = !settings.is_urls_only;
+	int rc = read_piece(wat, err);
+	if (rc == CAH_OK)
+		rc = read_format(wat, err);
+	if (rc == CAH_OK)
+		rc = read_languages(wat, err);
+	if (rc == CAH_OK && settings.is_urls_only && settings.languages != NULL)
+		rc = cah_fail(err, CAH_EINVALID,
+			      "--urls-only goes without --languages");
+	if (rc == CAH_OK)
+		rc = pins_new(&wat->pins, settings.resolve.values,
+			      settings.resolve.count, err);
+	request->stream.pins = wat->pins;
+	return rc;
+}
+
+static int read_file(struct wat *wat, const char *location,
+		     struct cah_error *err)
+{
+	struct scan_counts counts;
+	wat->request.location = location;
+	wat->begun_ms = clock_now_ms();
+	int rc = source_run(&wat->request, &counts, err);
+	add_counts(&wat->counts, &counts);
+	wat->files++;
+	/* Its text says which disk is full. */
+	if (rc != CAH_OK && wat->sink_err.code != CAH_OK)
+		*err = wat->sink_err;
+	if (rc == CAH_OK && counts.is_cut)
+		rc = cah_fail(err, CAH_EFORMAT,
+			      "%s: ends in the middle of a record, after %lld "
+			      "whole ones",
+			      location, (long long)counts.records);
+	return rc;
+}
+
+static int read_files(struct wat *wat, int count, char **locations,
+		      struct cah_error *err)
+{
+	if (wat->add_line == add_tsv)
+		(void)buf_printf(sink_buf(wat->sink),
+				 "url\ttext\tpage_url\tlicense\tlanguage\tmd5"
+				 "%s\n",
+				 settings.is_all ? "\tfate" : "");
+	int rc = CAH_OK;
+	for (int i = 0; i < count && rc == CAH_OK; i++)
+		rc = read_file(wat, locations[i], err);
+	log_progress(wat->progress, NULL);
+	return rc;
+}
+
+/* What was found before a failure is of use in a pipe; a file is to be whole.
+ */
+static int end_output(struct wat *wat, int rc, struct cah_error *err)
+{
+	bool is_whole = rc == CAH_OK || settings.output_path == NULL;
+	bool is_unread = sink_is_unread(wat->sink);
+	if (is_whole && !is_unread) {
+		struct cah_error sink_err = {0};
+		int sink_rc = sink_commit(wat->sink, &sink_err);
+		if (rc != CAH_OK || sink_rc == CAH_OK)
+			return rc;
+		*err = sink_err;
+		return sink_rc;
+	}
+	sink_discard(wat->sink);
+	/* The reader has seen enough and needs no telling. */
+	if (is_unread)
+		err->text[0] = '\0';
+	return rc;
+}
+
+static int run(struct wat *wat, int count, char **locations,
+	       struct cancel *cancel, struct cah_error *err)
+{
+	int rc = read_settings(wat, cancel, err);
+	if (rc == CAH_OK && !settings.is_quiet && isatty(STDERR_FILENO))
+		rc = log_new(&wat->progress, stderr, LOG_SILENT, false, err);
+	if (rc == CAH_OK)
+		rc = sink_open(&wat->sink, settings.output_path, err);
+	if (rc != CAH_OK)
+		return rc;
+	wat->started_ms = clock_now_ms();
+	rc = read_files(wat, count, locations, err);
+	rc = end_output(wat, rc, err);
+	return rc == CAH_OK ? report(wat, err) : rc;
+}
+
+static const struct opt opts[] = {
+	{"format", "FORMAT", "jsonl or tsv", OPT_TEXT, &settings.format, 0, 0},
+	{"piece", "0|1", "read the first or the second half only", OPT_TEXT,
+	 &settings.piece, 0, 0},
+	{"languages", "LIST", "keep only texts in these: en,de,...", OPT_TEXT,
+	 &settings.languages, 0, 0},
+	{"no-rules", NULL, "no text rules: duplicates are dropped still",
+	 OPT_FLAG, &settings.has_no_rules, 0, 0},
+	{"urls-only", NULL, "judge nothing but URLs", OPT_FLAG,
+	 &settings.is_urls_only, 0, 0},
+	{"all", NULL, "print dropped candidates, too, with their fate",
+	 OPT_FLAG, &settings.is_all, 0, 0},
+	{"output", "FILE", "write there, when all is done", OPT_TEXT,
+	 &settings.output_path, 0, 0},
+	{"stats", "FILE", "write the counts there, as JSON", OPT_TEXT,
+	 &settings.stats_path, 0, 0},
+	{"resolve", "HOST:PORT:ADDR", "connect to ADDR for that host", OPT_LIST,
+	 &settings.resolve, 0, 0},
+	{"allow-private-addresses", NULL, "fetch from private addresses, too",
+	 OPT_FLAG, &settings.allow_private, 0, 0},
+	{"json", NULL, "print the counts as JSON, on standard error", OPT_FLAG,
+	 &settings.is_json, 0, 0},
+	{"quiet", NULL, "print no counts and no progress", OPT_FLAG,
+	 &settings.is_quiet, 0, 0},
+};
+
+static const struct opt_command command = {
+	.name = "wat",
+	.operands = "FILE|URL...",
+	.about =
+		"Finds the images with an alternative text in WAT files, plain "
+		"or gzip, local or\nfar (- is standard input), and prints "
+		"those worth a fetch, one a line. Duplicates\nare told within "
+		"a file.",
+	.examples =
+		"  cah wat CC-MAIN-20220924151538-00000.warc.wat.gz | head\n"
+		"  cah wat --languages en --format tsv --output pairs.tsv "
+		"*.wat.gz\n"
+		"  cah wat --piece 1 --stats stats.json https://"
+		"data.commoncrawl.org/crawl-data/.../wat/....warc.wat.gz\n"
+		"  zcat part.wat.gz | cah wat - --all --quiet",
+	.opts = opts,
+	.opt_count = sizeof(opts) / sizeof(opts[0]),
+	.min_operands = 1,
+	.max_operands = -1,
+};
+
+int cmd_wat(int argc, char **argv, struct cancel *cancel)
+{
+	int count;
+	int status = opt_parse(&command, argc, argv, &count);
+	if (status >= 0)
+		return status;
+	struct wat wat = {0};
+	struct cah_error err = {0};
+	int rc = run(&wat, count, argv, cancel, &err);
+	log_free(wat.progress);
+	pins_free(wat.pins);
+	free(wat.languages);
+	if (rc == CAH_OK)
+		return EXIT_DONE;
+	if (err.text[0] == '\0')
+		return EXIT_FAILED;
+	status = opt_report("wat", &err);
+	return rc == CAH_ECANCELLED ? EXIT_INTERRUPTED : status;
+}

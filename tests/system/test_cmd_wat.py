@@ -1,0 +1,555 @@
+"""cah wat finds what an independent scan in Python finds, in whole files and in
+broken ones, and says what it did."""
+
+import gzip
+import html
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+import urllib.parse
+import zlib
+from collections import Counter
+
+import pytest
+from conftest import ROOT
+
+MAKE_WAT = ROOT / "tests" / "bench" / "make_wat.py"
+DOCS_EN = ROOT / "demo" / "docs-en.warc.wat.gz"
+
+
+# ---- the independent scan ----
+
+
+def members_of(data):
+    """Each whole gzip member, inflated."""
+    while data:
+        inflater = zlib.decompressobj(31)
+        yield inflater.decompress(data)
+        assert inflater.eof
+        data = inflater.unused_data
+
+
+def records_of(raw):
+    """The body of each WARC record that holds JSON."""
+    while raw:
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        fields = dict(
+            line.split(b": ", 1) for line in head.split(b"\r\n") if b": " in line
+        )
+        length = int(fields[b"Content-Length"])
+        body, raw = rest[:length], rest[length:].lstrip(b"\r\n")
+        assert len(body) == length
+        if fields[b"Content-Type"] == b"application/json":
+            yield body
+
+
+def refuse(constant):
+    raise ValueError(constant)
+
+
+def links_of(body):
+    """(url of the page, its base, its links), None where there are none."""
+    value = json.loads(body.decode(errors="replace"), parse_constant=refuse)
+    for key in ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata"):
+        value = value.get("Envelope", value) if key == "Payload-Metadata" else value
+        if key not in value:
+            return None
+        value = value[key]
+    envelope = json.loads(body.decode(errors="replace"))["Envelope"]
+    page = envelope["WARC-Header-Metadata"]["WARC-Target-URI"]
+    return page, value.get("Head", {}).get("Base", ""), value.get("Links", [])
+
+
+def clean(alt):
+    """As text.h says, for what the made files have."""
+    text = re.sub("[\ud800-\udfff]", "\ufffd", html.unescape(alt))
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(
+        " " if c.isspace() else c
+        for c in text
+        if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf")
+    )
+    return " ".join(text.split())
+
+
+class Found:
+    def __init__(self):
+        self.records = self.broken = self.pages = self.images = 0
+        self.candidates = []  # (page, base, url, text)
+
+    def add(self, body):
+        try:
+            links = links_of(body)
+        except ValueError:
+            self.broken += 1
+            return
+        self.records += 1
+        if links is None or not links[2]:
+            return
+        page, base, links = links
+        self.pages += 1
+        for link in links:
+            if link.get("path") != "IMG@/src":
+                continue
+            self.images += 1
+            text = clean(link.get("alt", ""))
+            if text:
+                self.candidates.append((page, base, link.get("url", ""), text))
+
+    @property
+    def page_texts(self):
+        return Counter((page, text) for page, _, _, text in self.candidates)
+
+
+def reference(path):
+    found = Found()
+    for raw in members_of(path.read_bytes()):
+        for body in records_of(raw):
+            found.add(body)
+    return found
+
+
+# A URL in which nothing has to be written differently.
+PLAIN = re.compile(r"https?://[a-z0-9.-]+(/[A-Za-z0-9/._~%&=?+,@-]*)?$")
+
+
+def join(page, base, url):
+    """The absolute URL, None where Python's idea of it may differ."""
+    url = url.replace("&amp;", "&")
+    if (
+        not re.match(r"[A-Za-z0-9/._?&=%~+,@:-]+$", url)
+        or "//" in url[8:]
+        or "///" in url
+    ):
+        return None
+    joined = urllib.parse.urljoin(urllib.parse.urljoin(page, base), url)
+    parts = urllib.parse.urlsplit(joined)
+    if parts.path == "":
+        joined = parts._replace(path="/").geturl()
+    return joined if PLAIN.match(joined) and "/." not in parts.path else None
+
+
+# ---- what the program finds ----
+
+
+def run_wat(run_cah, *args, check=True, **kwargs):
+    """(candidates, counts) of one run."""
+    done = run_cah("wat", *args, "--json", check=check, **kwargs)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return lines, json.loads(done.stderr.splitlines()[-1])
+
+
+def page_texts(lines):
+    return Counter((line["page_url"], line["text"]) for line in lines)
+
+
+def assert_equals(lines, counts, found):
+    """Every candidate of the scan, dropped or not, and nothing else."""
+    assert page_texts(lines) == found.page_texts
+    assert counts["candidates"] == len(found.candidates) == len(lines)
+    assert counts["candidates"] == sum(counts["fates"].values())
+    assert Counter(line["fate"] for line in lines) == Counter(
+        {k: v for k, v in counts["fates"].items() if v}
+    )
+    assert counts["image_links"] == found.images
+    assert counts["pages"] == found.pages
+    assert counts["broken_records"] == found.broken
+
+
+def make_wat(path, *args):
+    subprocess.run(
+        [sys.executable, MAKE_WAT, "--out", path, *map(str, args)],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return path
+
+
+def write_record(body, head="Content-Type: application/json\r\n", length=None):
+    length = len(body) if length is None else length
+    return (
+        (
+            f"WARC/1.0\r\nWARC-Type: metadata\r\n{head}Content-Length: {length}\r\n\r\n"
+        ).encode()
+        + body
+        + b"\r\n\r\n"
+    )
+
+
+def page(number, links=None, **payload):
+    """The JSON of a page with one image of its own, or with @links."""
+    if links is None:
+        links = [
+            {
+                "path": "IMG@/src",
+                "url": f"{number}.png",
+                "alt": f"castle {number} on a hill",
+            }
+        ]
+    html_metadata = {"Head": {}, "Links": links, **payload}
+    return {
+        "Envelope": {
+            "Payload-Metadata": {
+                "HTTP-Response-Metadata": {"HTML-Metadata": html_metadata}
+            },
+            "WARC-Header-Metadata": {"WARC-Target-URI": f"http://site.test/{number}/"},
+        }
+    }
+
+
+def member(number):
+    return gzip.compress(write_record(json.dumps(page(number)).encode()))
+
+
+def numbers(lines):
+    return [int(line["text"].split()[1]) for line in lines]
+
+
+# ---- whole files ----
+
+
+@pytest.mark.parametrize(
+    "seed, args",
+    [
+        (1, ["--keys", "linked"]),
+        (2, ["--keys", "hash"]),
+        (3, ["--keys", "linked", "--triplet", "no"]),
+        (
+            4,
+            [
+                *("--keys", "hash", "--broken", "0.3"),
+                *("--broken-kinds", "trunc,garbage,empty,quote,utf8,noenv"),
+            ],
+        ),
+    ],
+)
+def test_equals_the_reference(run_cah, tmp_path, seed, args):
+    path = make_wat(tmp_path / "a.wat.gz", "--records", 150, "--seed", seed, *args)
+    found = reference(path)
+    lines, counts = run_wat(run_cah, path, "--all", "--urls-only")
+    assert_equals(lines, counts, found)
+    assert len(found.candidates) > 500
+    assert counts["raw_bytes"] == len(gzip.decompress(path.read_bytes()))
+
+    got = Counter((line["page_url"], line["url"], line["text"]) for line in lines)
+    wanted = Counter()
+    for page_url, base, url, text in found.candidates:
+        if joined := join(page_url, base, url):
+            wanted[page_url, joined, text] += 1
+    assert wanted.total() > 0.6 * len(found.candidates)
+    assert wanted - got == Counter()
+
+
+def test_plain_and_one_member_and_standard_input_are_the_same(run_cah, tmp_path):
+    raw = gzip.decompress(DOCS_EN.read_bytes())
+    plain, one = tmp_path / "plain.wat", tmp_path / "one.wat.gz"
+    plain.write_bytes(raw)
+    one.write_bytes(gzip.compress(raw))
+    want, _ = run_wat(run_cah, DOCS_EN)
+    assert run_wat(run_cah, plain)[0] == want
+    assert run_wat(run_cah, one)[0] == want
+    with plain.open() as file:
+        assert run_wat(run_cah, "-", stdin=file)[0] == want
+    assert run_wat(run_cah, plain.as_uri())[0] == want
+
+
+def test_a_real_file_has_what_is_known_of_it(run_cah):
+    lines, counts = run_wat(run_cah, DOCS_EN, "--no-rules")
+    assert (counts["pages"], counts["image_links"]) == (685, 6785)
+    assert counts["candidates"] == 6242
+    assert len(lines) == counts["fates"]["kept"] == 1721
+    assert len({(line["url"], line["text"]) for line in lines}) == 1721
+    assert len({line["md5"] for line in lines}) == 1721
+    kinds = Counter(line["url"].rsplit(".", 1)[1] for line in lines)
+    assert kinds == {"png": 1343, "jpg": 378}
+    assert_equals(*run_wat(run_cah, DOCS_EN, "--all"), reference(DOCS_EN))
+
+
+def test_the_two_pieces_are_the_whole(run_cah, tmp_path):
+    for seed in (5, 6, 7):
+        path = make_wat(tmp_path / "a.wat.gz", "--records", 60, "--seed", seed)
+        whole, counts = run_wat(run_cah, path, "--urls-only")
+        first, counts0 = run_wat(run_cah, path, "--urls-only", "--piece", 0)
+        second, counts1 = run_wat(run_cah, path, "--urls-only", "--piece", 1)
+        assert first and second
+        assert first + second == whole
+        assert counts0["records"] + counts1["records"] == counts["records"]
+        # Each reads its own half only, but for the member at the cut.
+        assert counts1["packed_bytes"] <= path.stat().st_size / 2 + 1
+    plain = tmp_path / "plain.wat"
+    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    first, _ = run_wat(run_cah, plain, "--urls-only", "--piece", 0)
+    second, _ = run_wat(run_cah, plain, "--urls-only", "--piece", 1)
+    assert first and second
+    assert first + second == whole
+
+
+def test_reads_pieces_over_http(run_cah, site):
+    url = site.put("wat/a.wat.gz", DOCS_EN.read_bytes())
+    args = [url.replace("127.0.0.1", "wat.test"), "--allow-private-addresses"]
+    args += ["--resolve", f"wat.test:{site.port}:127.0.0.1", "--urls-only"]
+    whole, _ = run_wat(run_cah, *args)
+    assert whole == run_wat(run_cah, DOCS_EN, "--urls-only")[0]
+    first, _ = run_wat(run_cah, *args, "--piece", 0)
+    second, _ = run_wat(run_cah, *args, "--piece", 1)
+    assert first and second
+    assert first + second == whole
+    done = run_cah("wat", url)
+    assert done.returncode == 1
+    assert "not a public address" in done.stderr
+    done = run_cah("wat", url + "x", "--allow-private-addresses")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+# ---- broken and odd files ----
+
+
+def test_a_broken_member_costs_itself_only(run_cah, tmp_path):
+    members = [member(i) for i in range(40)]
+    draw = random.Random(3)
+    for i in (3, 4, 17, 31):
+        broken = bytearray(members[i])
+        for _ in range(5):
+            broken[draw.randrange(12, len(broken))] ^= draw.randrange(1, 256)
+        members[i] = bytes(broken)
+    members[22] = b""
+    members.insert(30, b"no member at all")
+    path = tmp_path / "broken.wat.gz"
+    path.write_bytes(b"".join(members))
+    lines, counts = run_wat(run_cah, path)
+    assert numbers(lines) == [i for i in range(40) if i not in (3, 4, 17, 22, 31)]
+    # Two broken ones side by side are one stretch, or two.
+    assert counts["broken_records"] in (4, 5)
+
+
+def test_a_cut_file_is_read_as_far_as_it_goes(run_cah, tmp_path):
+    path, out = tmp_path / "cut.wat.gz", tmp_path / "out.jsonl"
+    path.write_bytes(DOCS_EN.read_bytes()[:1000000])
+    raw = zlib.decompressobj(31)
+    found, data = Found(), path.read_bytes()
+    while data:
+        raw = zlib.decompressobj(31)
+        inflated = raw.decompress(data)
+        if not raw.eof:
+            break
+        data = raw.unused_data
+        for body in records_of(inflated):
+            found.add(body)
+    done = run_cah("wat", path, "--all")
+    assert page_texts(map(json.loads, done.stdout.splitlines())) == found.page_texts
+    assert done.returncode == 1
+    assert "middle of a record" in done.stderr
+    done = run_cah("wat", path, "--output", out)
+    assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_keys_may_come_in_any_order_and_odd_forms(run_cah, tmp_path):
+    def shuffled(value):
+        if isinstance(value, dict):
+            items = [(k, shuffled(v)) for k, v in value.items()]
+            draw.shuffle(items)
+            return dict(items)
+        return [shuffled(v) for v in value] if isinstance(value, list) else value
+
+    draw = random.Random(1)
+    raw, found = b"", Found()
+    for i in range(60):
+        links = [
+            {
+                "path": draw.choice(["IMG@/src", "IMG@/src", "A@/href"]),
+                "url": draw.choice(
+                    ["a.png", "../b.jpg", "//c.test/d.png", "\u00e9", ""]
+                ),
+                "alt": draw.choice(
+                    ["x", "", " ", "a\n b", "\ud800", "\0", "\U0001f600"]
+                )
+                + draw.choice(["", "tree", "caf\u00e9", '"\\/']),
+                "n": draw.choice([None, 1.5e3, -0, True, [], {"alt": "no"}]),
+            }
+            for _ in range(draw.randrange(9))
+        ]
+        value = shuffled({**page(i, links), "Container": {"a": [1, {"b": []}]}})
+        value = json.dumps(
+            value,
+            indent=draw.choice([None, 1, "\t"]),
+            ensure_ascii=any("\ud800" in x["alt"] for x in links)
+            or draw.random() < 0.5,
+        )
+        if draw.random() < 0.3:
+            value = value.replace("/", "\\/")
+        body = value.encode()
+        if draw.random() < 0.2:
+            body = body[: draw.randrange(len(body))]
+        found.add(body)
+        raw += write_record(body)
+    path = tmp_path / "odd.wat"
+    path.write_bytes(raw)
+    assert 0 < found.broken < 30
+    assert_equals(*run_wat(run_cah, path, "--all", "--urls-only"), found)
+
+
+def test_a_huge_line_is_a_line(run_cah, tmp_path):
+    links = [
+        {"path": "IMG@/src", "url": f"/{i}.png", "alt": f"castle {i} on a hill"}
+        for i in range(100000)
+    ]
+    raw = write_record(json.dumps(page(0, links)).encode())
+    assert len(raw) > 5000000
+    path = tmp_path / "huge.wat.gz"
+    path.write_bytes(member(1) + gzip.compress(raw) + member(2))
+    lines, counts = run_wat(run_cah, path)
+    assert numbers(lines) == [1, *range(100000), 2]
+    assert counts["broken_records"] == 0
+
+
+def test_line_ends_and_header_cases_do_not_matter(run_cah, tmp_path):
+    body = [json.dumps(page(i)).encode() for i in range(6)]
+    raw = (
+        write_record(body[0]).replace(b"\r\n", b"\n")
+        + write_record(body[1], "X: y\r\n").upper().split(b"{")[0]
+        + body[1]
+        + b"\n"
+        + write_record(body[2], "no colon\r\ncontent-type:application/json\n")
+        + write_record(body[3], length=7)
+        + write_record(body[4], length=10**6)
+        + write_record(body[5])
+    )
+    path = tmp_path / "odd.wat"
+    path.write_bytes(raw)
+    lines, counts = run_wat(run_cah, path)
+    assert numbers(lines) == [0, 1, 2, 5]
+    assert counts["broken_records"] == 2
+
+
+def test_what_is_no_wat_is_refused_in_one_line(run_cah, tmp_path):
+    empty, page_file, packed = (tmp_path / name for name in ("e", "p", "z"))
+    empty.write_bytes(b"")
+    page_file.write_bytes(b"<html>Slow down</html>")
+    packed.write_bytes(gzip.compress(b"<html>Slow down</html>"))
+    for path in (empty, page_file, packed, tmp_path / "missing", tmp_path):
+        for args in ([], ["--piece", "0"], ["--piece", "1"]):
+            if path == packed and args == ["--piece", "1"]:
+                continue  # it is gzip, and has nothing in its second half
+            done = run_cah("wat", path, *args, "--output", tmp_path / "out")
+            assert done.returncode == 1, (path, args)
+            assert done.stdout == ""
+            assert len(done.stderr.splitlines()) == 1
+            assert str(path) in done.stderr
+            assert not (tmp_path / "out").exists()
+
+
+# ---- the command ----
+
+
+def test_writes_lines_of_both_kinds(run_cah, tmp_path):
+    tsv = run_cah("wat", DOCS_EN, "--format", "tsv", "--all", check=True).stdout
+    lines, _ = run_wat(run_cah, DOCS_EN, "--all")
+    head, *rows = [line.split("\t") for line in tsv.splitlines()]
+    assert head == ["url", "text", "page_url", "license", "language", "md5", "fate"]
+    assert [dict(zip(head, row, strict=True)) for row in rows] == lines
+
+    out, stats = tmp_path / "out.jsonl", tmp_path / "stats.json"
+    done = run_cah("wat", DOCS_EN, "--output", out, "--stats", stats, check=True)
+    assert done.stdout == ""
+    assert "candidates" in done.stderr
+    kept = [line for line in lines if line.pop("fate") == "kept"]
+    assert [json.loads(line) for line in out.open()] == kept
+    assert json.loads(stats.read_text())["fates"]["kept"] == len(kept)
+    assert sorted(tmp_path.iterdir()) == [out, stats]
+    assert run_cah("wat", DOCS_EN, "--quiet", check=True).stderr == ""
+
+
+def test_several_files_are_read_one_after_the_other(run_cah):
+    once, _ = run_wat(run_cah, DOCS_EN)
+    twice, counts = run_wat(run_cah, DOCS_EN, DOCS_EN)
+    assert twice == once + once
+    assert counts["files"] == 2
+
+
+def test_keeps_the_languages_that_are_asked_for(run_cah, tmp_path):
+    path = make_wat(tmp_path / "a.wat.gz", "--records", 100, "--seed", 8)
+    lines, _ = run_wat(run_cah, path, "--languages", "de,en", "--all")
+    kept = Counter(line["language"] for line in lines if line["fate"] == "kept")
+    other = {line["language"] for line in lines if line["fate"] == "language"}
+    assert set(kept) == {"de", "en"}
+    assert len(other) > 5
+    assert not other & {"de", "en"}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["x", "--piece", "2"],
+        ["x", "--format", "xml"],
+        ["x", "--languages", "en,,de"],
+        ["x", "--languages", "English"],
+        ["x", "--urls-only", "--languages", "en"],
+        ["x", "--resolve", "nonsense"],
+        ["-", "--piece", "1"],
+    ],
+)
+def test_refuses_bad_usage(run_cah, args):
+    done = run_cah("wat", *args, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_output_that_cannot_be_written_is_told(cah, run_cah, tmp_path):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [cah, "wat", DOCS_EN],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = run_cah("wat", DOCS_EN, "--output", tmp_path / "no" / "out")
+    assert done.returncode == 1
+    assert "no/out" in done.stderr
+
+
+def test_ends_quietly_when_nobody_reads(cah, tmp_path):
+    process = subprocess.Popen(
+        [cah, "wat", DOCS_EN, DOCS_EN, DOCS_EN, "--all"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline().startswith(b"{")
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 1
+
+
+def test_stops_at_ctrl_c_and_leaves_nothing(cah, tmp_path):
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [cah, "wat", "-", "--output", out],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdin.write(DOCS_EN.read_bytes()[:500000])
+    process.stdin.flush()
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert len(process.stderr.read().splitlines()) == 1
+    process.stdin.close()
+    process.stderr.close()
+    assert list(tmp_path.iterdir()) == []
