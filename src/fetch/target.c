@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <curl/curl.h>
+#include <idn2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,6 +29,38 @@ static CURLUcode copy_part(char **out, CURLU *parts, CURLUPart part,
 	return *out != NULL ? CURLUE_OK : CURLUE_OUT_OF_MEMORY;
 }
 
+static bool is_ascii(const char *text)
+{
+	for (const char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p >= 0x80)
+			return false;
+	return true;
+}
+
+/* libcurl could do this too (CURLU_PUNYCODE), but 7.88 leaks the name. */
+static CURLUcode set_ascii_host(CURLU *parts, const char *host)
+{
+	char *ascii = NULL;
+	int rc = idn2_to_ascii_8z(host, &ascii,
+				  IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT);
+	if (rc != IDN2_OK)
+		return rc == IDN2_MALLOC ? CURLUE_OUT_OF_MEMORY
+					 : CURLUE_BAD_HOSTNAME;
+	CURLUcode code = curl_url_set(parts, CURLUPART_HOST, ascii, 0);
+	idn2_free(ascii);
+	return code;
+}
+
+static CURLUcode make_ascii(CURLU *parts)
+{
+	char *host = NULL;
+	CURLUcode code = curl_url_get(parts, CURLUPART_HOST, &host, 0);
+	if (code == CURLUE_OK && !is_ascii(host))
+		code = set_ascii_host(parts, host);
+	curl_free(host);
+	return code;
+}
+
 static CURLUcode read_parts(struct target *out, CURLU *parts, const char *url)
 {
 	char *port = NULL;
@@ -35,10 +68,11 @@ static CURLUcode read_parts(struct target *out, CURLU *parts, const char *url)
 		curl_url_set(parts, CURLUPART_URL, url,
 			     CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME);
 	if (code == CURLUE_OK)
+		code = make_ascii(parts);
+	if (code == CURLUE_OK)
 		code = copy_part(&out->url, parts, CURLUPART_URL, 0);
 	if (code == CURLUE_OK)
-		code = copy_part(&out->host, parts, CURLUPART_HOST,
-				 CURLU_PUNYCODE);
+		code = copy_part(&out->host, parts, CURLUPART_HOST, 0);
 	if (code == CURLUE_OK)
 		code = copy_part(&port, parts, CURLUPART_PORT,
 				 CURLU_DEFAULT_PORT);

@@ -683,6 +683,26 @@ static void fetch__tells_failures_of_names_apart(void **state)
 	nameserver_stop(names);
 }
 
+static void fetch__knows_names_beyond_ascii(void **state)
+{
+	struct bench *bench = *state;
+	char entry[URL_MAX];
+	const char *entries[] = {entry};
+	struct pins *pins;
+	(void)snprintf(entry, sizeof(entry),
+		       "xn--bcher-kva.example:%d:127.0.0.1",
+		       hostile_port(bench->server));
+	assert_int_equal(pins_new(&pins, entries, 1, NULL), CAH_OK);
+	bench->options.pins = pins;
+	(void)add(bench, "http://B\xc3\xbc"
+			 "cher.example:%d/size/1");
+	(void)add(bench, "http://\xff.example:%d/");
+	run(bench);
+	check(&bench->jobs[0], CAH_FATE_KEPT);
+	check(&bench->jobs[1], CAH_FATE_BAD_URL);
+	pins_free(pins);
+}
+
 static void fetch__asks_once_for_a_name(void **state)
 {
 	struct bench *bench = *state;
@@ -729,6 +749,7 @@ int main(void)
 		TEST(fetch__waits_for_room_at_its_exit),
 		TEST(fetch__gives_all_back_when_cancelled),
 		TEST(fetch__tells_failures_of_names_apart),
+		TEST(fetch__knows_names_beyond_ascii),
 		TEST(fetch__asks_once_for_a_name),
 		TEST(fetch__refuses_limits_that_make_no_sense),
 	};
