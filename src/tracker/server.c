@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -17,6 +18,7 @@ enum {
 	 * a body too long is read and thrown away first, in bytes. */
 	DISCARD_MAX = 4 * 1024 * 1024,
 	STOP_POLL_MS = 10,
+	OTHER_FILES = 64, /* open ones that are no connections */
 };
 
 /* Called with the whole request line's URI, before anything is decoded. */
@@ -118,8 +120,27 @@ static void on_log(void *arg, const char *fmt, va_list args)
 	log_debug(tracker->log, "http: %s", text);
 }
 
+/* Each connection takes a descriptor; the usual soft limit is 1,024. */
+static void raise_file_limit(struct tracker *tracker)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	rlim_t want = (rlim_t)tracker->max_connections + OTHER_FILES;
+	if (limit.rlim_cur >= want)
+		return;
+	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= want)
+		return;
+	log_warn(tracker->log,
+		 "only %llu files may be open, too few for %lld connections",
+		 (unsigned long long)limit.rlim_cur,
+		 (long long)tracker->max_connections);
+}
+
 int server_start(struct tracker *tracker, struct cah_error *err)
 {
+	raise_file_limit(tracker);
 	unsigned flags =
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
 	/* The logger comes first, so that it hears of the others. */

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.parse
@@ -712,6 +713,22 @@ def test_an_idle_worker_is_swept_and_a_live_one_stays(import_jobs, start_tracker
     assert tracker.post("/api/validateWorker", {"token": live}).text == "True"
 
 
+def test_a_store_that_is_away_is_told_and_comes_back(tracker):
+    token = tracker.new_worker()
+    before = jobs(tracker)
+    other = sqlite3.connect(tracker.store, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answer = tracker.post("/api/newJob", {"token": token})
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert str(tracker.store) not in answer.text
+    assert len(answer.text.splitlines()) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    assert jobs(tracker) == before
+    assert take(tracker, token)["number"] == 1
+
+
 def test_a_restart_begins_the_time_outs_anew(import_jobs, start_tracker):
     import_jobs(10)
     tracker = start_tracker("--quiet")
@@ -888,6 +905,7 @@ def test_odd_requests_leave_the_tracker_up(tracker):
     )
     assert raw(tracker, absolute) == 200
     assert tracker.get("/data").status == 200
+    assert tracker.stop() == 0
 
 
 def test_connections_past_the_limit_wait_or_are_closed(import_jobs, start_tracker):
@@ -948,6 +966,7 @@ def test_no_input_gives_500(admin_tracker):
     connection.close()
     assert statuses <= {200, 400, 401, 403, 404, 413, 415, 422}
     assert {200, 400, 404, 422} <= statuses
+    assert tracker.stop() == 0
 
 
 def tracker_token(tracker, rng):
