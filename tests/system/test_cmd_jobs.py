@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pty
+import signal
 import sqlite3
 import subprocess
 
@@ -312,6 +313,45 @@ def test_an_import_that_has_to_wait_for_another_gives_up_whole(jobs, put, tmp_pa
     db.close()
     jobs("import", put(PATHS))
     assert len(listed(jobs)) == 10
+
+
+def test_many_may_begin_a_book_at_once(cah, put, tmp_path):
+    lists = [put([f"{i}/{k}.gz" for k in range(500)], f"list{i}") for i in range(6)]
+    args = ["--store", f"sqlite:{tmp_path}/book.db", "--json"]
+    running = [
+        subprocess.Popen(
+            [cah, "jobs", "import", str(path), *args], stdout=subprocess.PIPE
+        )
+        for path in lists
+    ]
+    for process in running:
+        out = process.communicate(timeout=60)[0]
+        assert process.returncode == 0
+        assert json.loads(out) == {"added": 1000, "there": 0}
+    with sqlite3.connect(tmp_path / "book.db") as db:
+        assert db.execute(
+            "SELECT count(*), max(number), total FROM jobs, "
+            "(SELECT open AS total FROM counts)"
+        ).fetchone() == (6000, 6000, 6000)
+
+
+def test_ctrl_c_ends_an_import_with_nothing_done(cah, tmp_path):
+    process = subprocess.Popen(
+        [cah, "jobs", "import", "-", "--store", f"sqlite:{tmp_path}/book.db"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # More than a pipe holds: it has begun to read when all is written.
+    process.stdin.write("a.gz\n" * 100_000)
+    process.stdin.flush()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    said = process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
+    assert said.count("\n") == 1
+    assert not (tmp_path / "book.db").exists()
 
 
 def test_options_come_from_the_environment(run_cah, put, tmp_path):

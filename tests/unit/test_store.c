@@ -98,6 +98,60 @@ static void store__opens_existing_ones_only_when_told_so(void **state)
 	store_close(store);
 }
 
+static int64_t pragma(struct store *store, const char *name, char text[16])
+{
+	char sql[64];
+	sqlite3_stmt *stmt;
+	(void)snprintf(sql, sizeof(sql), "PRAGMA %s", name);
+	OK(sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL));
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(stmt, 0);
+	(void)snprintf(text, 16, "%s", sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	return n;
+}
+
+/* No test here can pull the plug; this is what survives it. */
+static void store__waits_for_the_disk_at_each_commit(void **state)
+{
+	struct book *b = *state;
+	char text[16];
+	assert_int_equal(pragma(b->store, "synchronous", text), 2); /* FULL */
+	(void)pragma(b->store, "journal_mode", text);
+	assert_string_equal(text, "wal");
+}
+
+/* Grows with the jobs only as the depth of a tree does. */
+static void store__looks_for_nothing_row_by_row(void **state)
+{
+	struct book *b = *state;
+	/* One row; one minute each; all workers, as told; in order, by pages */
+	static const char *const fine[] = {
+		"SCAN counts", "SCAN 2 CONSTANT ROWS", "SCAN workers",
+		"SCAN leaders USING INDEX leaders_pairs",
+		"SCAN leaders USING INDEX leaders_cpu"};
+	for (int i = 0; i < STMT_COUNT; i++) {
+		char sql[4096];
+		sqlite3_stmt *stmt;
+		(void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s",
+			       sqlite3_sql(b->store->stmts[i]));
+		if (i <= STMT_ROLLBACK)
+			continue;
+		OK(sqlite3_prepare_v2(b->store->db, sql, -1, &stmt, NULL));
+		while (sqlite3_step(stmt) == SQLITE_ROW) {
+			const char *step =
+				(const char *)sqlite3_column_text(stmt, 3);
+			bool is_fine = strncmp(step, "SCAN", 4) != 0;
+			for (int j = 0; j < 5; j++)
+				is_fine |= strcmp(step, fine[j]) == 0;
+			if (!is_fine || (strcmp(step, fine[2]) == 0 &&
+					 i != STMT_WORKER_RENEW))
+				fail_msg("%s: %s", step, sql);
+		}
+		sqlite3_finalize(stmt);
+	}
+}
+
 /* Root may write everywhere, so the child is somebody else. */
 static void store__needs_a_folder_it_may_write_in(void **state)
 {
@@ -501,6 +555,8 @@ int main(void)
 		TEST(store__refuses_and_leaves_files_of_others),
 		TEST(store__refuses_a_damaged_book),
 		TEST(store__opens_existing_ones_only_when_told_so),
+		TEST(store__waits_for_the_disk_at_each_commit),
+		TEST(store__looks_for_nothing_row_by_row),
 		TEST(store__needs_a_folder_it_may_write_in),
 		TEST(store__has_one_tracker_and_other_users),
 		TEST(store__is_free_after_its_tracker_was_killed),

@@ -1,5 +1,7 @@
 /* The store against a plain model of it: arrays and loops, so simple that it
  * is right. And against kill -9: what was acknowledged must be there. */
+#include "store/store_priv.h"
+
 #include "book.h"
 
 #include <setjmp.h>
@@ -447,9 +449,13 @@ static void compare_workers(struct model *m)
 		struct worker got;
 		int rc = store_worker_find(m->store, &got, slice_of(w->name),
 					   w->type, NULL);
-		assert_int_equal(rc, w->is_alive ? CAH_OK : CAH_ENOTFOUND);
-		if (rc != CAH_OK)
+		/* The name of a dead one may be another's by now. */
+		if (!w->is_alive) {
+			assert_true(rc == CAH_ENOTFOUND ||
+				    strcmp(got.token, w->token) != 0);
 			continue;
+		}
+		OK(rc);
 		assert_string_equal(got.token, w->token);
 		assert_int_equal(got.job_number, w->job);
 		assert_int_equal(got.jobs_completed, w->jobs_completed);
@@ -661,11 +667,56 @@ static void store__keeps_what_it_acknowledged_over_kill_9(void **state)
 	recount(book_path_of(b));
 }
 
+static void import_half(const char *uri, int fd)
+{
+	struct store *store;
+	bool is_added;
+	if (store_open(&store, uri, NULL) != CAH_OK)
+		_exit(1);
+	/* More than the page cache holds, so that some is in the file. */
+	(void)sqlite3_exec(store->db, "PRAGMA cache_size = 10", NULL, NULL,
+			   NULL);
+	if (store_import_begin(store, NULL) != CAH_OK)
+		_exit(1);
+	for (int k = 0; k < 1000; k++) {
+		char url[STORE_URL_MAX];
+		int len = snprintf(url, sizeof(url), "https://y/%1000d", k);
+		memset(url + 10, '0', 980);
+		if (store_import_add(store, (struct slice){url, (size_t)len},
+				     &is_added, NULL) != CAH_OK)
+			_exit(2);
+	}
+	if (write(fd, "i", 1) != 1)
+		_exit(3);
+	pause();
+}
+
+static void import__that_is_killed_leaves_nothing(void **state)
+{
+	struct book *b = *state;
+	int pipes[2];
+	char byte;
+	assert_int_equal(pipe(pipes), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		import_half(b->uri, pipes[1]);
+	close(pipes[1]);
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	close(pipes[0]);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	book_reopen(b);
+	book_states(b, 2 * WATS, 0, 0, 0, 0);
+	recount(book_path_of(b));
+	assert_int_equal(book_add_wats(b->store, WATS + 1), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(store__agrees_with_a_plain_model),
 		TEST(store__keeps_what_it_acknowledged_over_kill_9),
+		TEST(import__that_is_killed_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
