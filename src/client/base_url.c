@@ -25,6 +25,9 @@ static bool has_part(CURLU *parsed, CURLUPart part)
 static int check(CURLU *parsed, const char *url, struct cah_error *err)
 {
 	CURLUcode code = curl_url_set(parsed, CURLUPART_URL, url, 0);
+	/* libcurl forgives a third slash and takes the path for the host. */
+	if (strchr(url, ':')[3] == '/')
+		code = CURLUE_NO_HOST;
 	if (code == CURLUE_OUT_OF_MEMORY)
 		return cah_fail(err, CAH_ENOMEM, "url: out of memory");
 	if (code != CURLUE_OK)
