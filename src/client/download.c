@@ -54,10 +54,17 @@ static int fetch(struct cah_client *client, struct part *part, int64_t max,
 	return rc;
 }
 
-/* What cannot be used will not be of use later; a full disk may pass. */
+/* What cannot be used will not be of use later, but a disk that is full or a
+ * server that is away may pass. */
 static void end_part(struct part *part, int rc)
 {
-	if (rc == CAH_OK || rc == CAH_EFORMAT || rc == CAH_ELIMIT)
+	static const int passing[] = {CAH_EIO, CAH_ENOMEM, CAH_ECANCELLED,
+				      CAH_EUNAVAILABLE, CAH_ESERVER};
+	bool is_wanted = false;
+	struct stat st;
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+		is_wanted = is_wanted || rc == passing[i];
+	if (!is_wanted || fstat(part_fd(part), &st) != 0 || st.st_size == 0)
 		part_remove(part);
 	part_close(part);
 }
@@ -148,12 +155,28 @@ static int unpack_local(const char *location, const char *folder,
 	return rc;
 }
 
+/* The part is there before the folder. */
+static int make_parent(const char *folder, struct cah_error *err)
+{
+	const char *slash = strrchr(folder, '/');
+	if (slash == NULL || slash == folder)
+		return CAH_OK;
+	char *parent = strndup(folder, (size_t)(slash - folder));
+	if (parent == NULL)
+		return cah_fail(err, CAH_ENOMEM, "out of memory");
+	int rc = file_make_dirs(parent, err);
+	free(parent);
+	return rc;
+}
+
 static int unpack_remote(struct cah_client *client, const char *folder,
 			 const struct untar_options *options,
 			 struct cah_error *err)
 {
 	struct part *part;
-	int rc = part_open(&part, folder, err);
+	int rc = make_parent(folder, err);
+	if (rc == CAH_OK)
+		rc = part_open(&part, folder, err);
 	if (rc != CAH_OK)
 		return rc;
 	rc = fetch(client, part, TAR_PACKED_MAX, err);
