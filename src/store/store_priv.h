@@ -15,7 +15,8 @@
 enum {
 	STORE_APPLICATION_ID = 0x63616842, /* "cahB", for a book */
 	STORE_VERSION = 1,                 /* of the schema */
-	STORE_BUSY_MS = 5000, /* patience with another process's writes */
+	STORE_BUSY_MS = 5000,     /* patience with another process's writes */
+	STORE_BUSY_AGAIN_MS = 20, /* once it was in vain, until it is not */
 };
 
 enum stmt {
@@ -44,8 +45,9 @@ enum board {
 struct store {
 	pthread_mutex_t lock; /* from store_begin to store_end */
 	sqlite3 *db;
-	char *path;   /* as the user gave it, for texts */
-	int claim_fd; /* of the lock file, -1 where not the tracker */
+	char *path;        /* as the user gave it, for texts */
+	int claim_fd;      /* of the lock file, -1 where not the tracker */
+	bool is_impatient; /* the last transaction could not begin in time */
 	sqlite3_stmt *stmts[STMT_COUNT];
 	int64_t deltas[COUNT_COUNT]; /* of the transaction in progress */
 };

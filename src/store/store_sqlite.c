@@ -165,6 +165,17 @@ static int step(struct store *store, enum stmt stmt)
 	return rc;
 }
 
+/* Many calls may stand behind a long write of another process, an import: only
+ * the first of them waits, else the last would wait for the sum. */
+static void set_patience(struct store *store, bool was_busy)
+{
+	if (was_busy == store->is_impatient)
+		return;
+	store->is_impatient = was_busy;
+	sqlite3_busy_timeout(store->db,
+			     was_busy ? STORE_BUSY_AGAIN_MS : STORE_BUSY_MS);
+}
+
 static int begin(struct store *store, enum stmt stmt, struct cah_error *err)
 {
 	pthread_mutex_lock(&store->lock);
@@ -173,13 +184,16 @@ static int begin(struct store *store, enum stmt stmt, struct cah_error *err)
 	(void)sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED,
 				   &is_moved);
 	int rc = CAH_OK;
-	if (is_moved)
+	if (is_moved) {
 		rc = cah_fail(err, CAH_EUNAVAILABLE, "%s was moved or removed",
 			      store->path);
-	else if ((rc = step(store, stmt)) != SQLITE_DONE)
-		rc = store_fail(store, rc, err);
-	else
-		rc = CAH_OK;
+	} else {
+		int code = step(store, stmt);
+		if (code != SQLITE_DONE)
+			rc = store_fail(store, code, err);
+		if (stmt == STMT_BEGIN_WRITE)
+			set_patience(store, (code & 0xff) == SQLITE_BUSY);
+	}
 	if (rc != CAH_OK) {
 		sqlite3_reset(store->stmts[stmt]);
 		pthread_mutex_unlock(&store->lock);

@@ -485,8 +485,10 @@ static void store__goes_on_after_a_lock(void **state)
 		CAH_EUNAVAILABLE);
 	assert_non_null(strstr(err.text, "another process"));
 	book_states(b, 10, 0, 0, 0, 0); /* who only reads does not wait */
+	assert_true(b->store->is_impatient);
 	sqlite3_close(db);
 	book_take_job(b, &w, 1);
+	assert_false(b->store->is_impatient);
 }
 
 static void store__says_when_its_file_is_gone(void **state)
