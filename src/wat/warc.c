@@ -124,6 +124,10 @@ static enum verdict read_head(const struct warc *warc, struct frame *frame,
 		if (lf == NULL)
 			return WAIT;
 		struct slice line = {rest.data, (size_t)(lf - rest.data)};
+		/* Without this, a file of nothing but first lines would be
+		 * read once for each of them. */
+		if (at > 0 && slice_starts(line, SLICE("WARC/1.")))
+			return REFUSE;
 		at = end;
 		if (trim(line).len == 0)
 			break;
@@ -134,10 +138,12 @@ static enum verdict read_head(const struct warc *warc, struct frame *frame,
 	return frame->record.body.len == SIZE_MAX ? REFUSE : TELL;
 }
 
-static size_t count_blank(struct slice s)
+/* Bytes of blank lines at the start of @s, of which at most @max are looked at.
+ */
+static size_t count_blank(struct slice s, size_t max)
 {
 	size_t n = 0;
-	while (n < s.len && (s.data[n] == '\r' || s.data[n] == '\n'))
+	while (n < s.len && n < max && (s.data[n] == '\r' || s.data[n] == '\n'))
 		n++;
 	return n;
 }
@@ -164,7 +170,7 @@ static enum verdict read_frame(const struct warc *warc, struct frame *frame,
 	frame->record.body.data = view.data + frame->head_len;
 
 	size_t end = frame->head_len + body_len;
-	size_t blank = count_blank(slice_from(view, end));
+	size_t blank = count_blank(slice_from(view, end), BLANK_MAX + 1);
 	if (blank > BLANK_MAX)
 		return REFUSE;
 	end += blank;
@@ -236,7 +242,7 @@ static int read_view(struct warc *warc, struct slice view, bool is_end,
 	*done = 0;
 	while (*done < view.len) {
 		struct slice rest = slice_from(view, *done);
-		size_t blank = warc->is_lost ? 0 : count_blank(rest);
+		size_t blank = warc->is_lost ? 0 : count_blank(rest, SIZE_MAX);
 		if (blank > 0) {
 			warc->junk += blank;
 			*done += blank;

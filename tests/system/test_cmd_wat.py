@@ -1,14 +1,19 @@
 """cah wat finds what an independent scan in Python finds, in whole files and in
 broken ones, and says what it did."""
 
+import contextlib
 import gzip
+import hashlib
 import html
+import http.server
 import json
+import os
 import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unicodedata
 import urllib.parse
@@ -20,6 +25,7 @@ from conftest import ROOT
 
 MAKE_WAT = ROOT / "tests" / "bench" / "make_wat.py"
 DOCS_EN = ROOT / "demo" / "docs-en.warc.wat.gz"
+DOCS_JA = ROOT / "tests" / "data" / "docs-ja.warc.wat.gz"
 
 
 # ---- the independent scan ----
@@ -259,21 +265,29 @@ def test_plain_and_one_member_and_standard_input_are_the_same(run_cah, tmp_path)
     assert run_wat(run_cah, plain.as_uri())[0] == want
 
 
-def test_a_real_file_has_what_is_known_of_it(run_cah):
-    lines, counts = run_wat(run_cah, DOCS_EN, "--no-rules")
-    assert (counts["pages"], counts["image_links"]) == (685, 6785)
-    assert counts["candidates"] == 6242
-    assert len(lines) == counts["fates"]["kept"] == 1721
-    assert len({(line["url"], line["text"]) for line in lines}) == 1721
-    assert len({line["md5"] for line in lines}) == 1721
-    kinds = Counter(line["url"].rsplit(".", 1)[1] for line in lines)
-    assert kinds == {"png": 1343, "jpg": 378}
-    assert_equals(*run_wat(run_cah, DOCS_EN, "--all"), reference(DOCS_EN))
+@pytest.mark.parametrize(
+    "path, images, candidates, kinds",
+    [
+        (DOCS_EN, 6785, 6242, {"png": 1343, "jpg": 378}),
+        (DOCS_JA, 6889, 6276, {"png": 1369, "jpg": 377}),
+    ],
+)
+def test_a_real_file_has_what_is_known_of_it(run_cah, path, images, candidates, kinds):
+    lines, counts = run_wat(run_cah, path, "--no-rules")
+    assert (counts["pages"], counts["image_links"]) == (685, images)
+    assert counts["candidates"] == candidates
+    assert len(lines) == counts["fates"]["kept"] == sum(kinds.values())
+    pairs = {(line["url"], line["text"]) for line in lines}
+    assert len(pairs) == len(lines)
+    md5 = {hashlib.md5((url + text).encode()).hexdigest() for url, text in pairs}
+    assert {line["md5"] for line in lines} == md5
+    assert Counter(line["url"].rsplit(".", 1)[1] for line in lines) == kinds
+    assert_equals(*run_wat(run_cah, path, "--all"), reference(path))
 
 
 def test_the_two_pieces_are_the_whole(run_cah, tmp_path):
-    for seed in (5, 6, 7):
-        path = make_wat(tmp_path / "a.wat.gz", "--records", 60, "--seed", seed)
+    for seed in (5, 6):
+        path = make_wat(tmp_path / "a.wat.gz", "--records", 40, "--seed", seed)
         whole, counts = run_wat(run_cah, path, "--urls-only")
         first, counts0 = run_wat(run_cah, path, "--urls-only", "--piece", 0)
         second, counts1 = run_wat(run_cah, path, "--urls-only", "--piece", 1)
@@ -288,6 +302,49 @@ def test_the_two_pieces_are_the_whole(run_cah, tmp_path):
     second, _ = run_wat(run_cah, plain, "--urls-only", "--piece", 1)
     assert first and second
     assert first + second == whole
+
+
+class RangeHandler(http.server.BaseHTTPRequestHandler):
+    """Serves DOCS_EN from the byte on that is asked for."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        data = DOCS_EN.read_bytes()
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))
+        start = int(asked[1])
+        self.server.starts.append(start)
+        self.send_response(206 if start else 200)
+        if start:
+            part = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            self.send_header("Content-Range", part)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # it may have had enough
+            self.wfile.write(data[start:])
+
+    def log_message(self, *args):
+        pass
+
+
+def test_asks_for_its_own_half_only(run_cah):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RangeHandler)
+    server.starts = []
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_address[1]}/a.wat.gz"
+        args = [url, "--allow-private-addresses", "--piece"]
+        first, _ = run_wat(run_cah, *args, 0)
+        second, _ = run_wat(run_cah, *args, 1)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert server.starts[-1] == DOCS_EN.stat().st_size // 2
+    # Each is deduplicated by itself.
+    assert first == run_wat(run_cah, DOCS_EN, "--piece", 0)[0]
+    assert second == run_wat(run_cah, DOCS_EN, "--piece", 1)[0]
 
 
 def test_reads_pieces_over_http(run_cah, site):
@@ -475,7 +532,7 @@ def test_several_files_are_read_one_after_the_other(run_cah):
 
 
 def test_keeps_the_languages_that_are_asked_for(run_cah, tmp_path):
-    path = make_wat(tmp_path / "a.wat.gz", "--records", 100, "--seed", 8)
+    path = make_wat(tmp_path / "a.wat.gz", "--records", 60, "--seed", 8)
     lines, _ = run_wat(run_cah, path, "--languages", "de,en", "--all")
     kept = Counter(line["language"] for line in lines if line["fate"] == "kept")
     other = {line["language"] for line in lines if line["fate"] == "language"}
@@ -533,6 +590,31 @@ def test_ends_quietly_when_nobody_reads(cah, tmp_path):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(30) == 1
+
+
+def test_shows_its_progress_on_a_terminal(cah):
+    ours, theirs = os.openpty()
+    subprocess.run(
+        [cah, "wat", DOCS_EN],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        timeout=60,
+    )
+    os.close(theirs)
+    shown = b""
+    while chunk := read_terminal(ours):
+        shown += chunk
+    os.close(ours)
+    assert re.search(rb"0\.\d of 1\.6 MB, .* MB/s, \d+ s left, \d+ kept", shown)
+    assert b"candidates" in shown
+
+
+def read_terminal(fd):
+    try:
+        return os.read(fd, 65536)
+    except OSError:  # the other side is closed, and all is read
+        return b""
 
 
 def test_stops_at_ctrl_c_and_leaves_nothing(cah, tmp_path):
