@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/fail.h"
-#include "wat/json.h"
+#include "wat/jscan.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,8 +22,8 @@ static const struct slice licences = {"creativecommons.org/licenses/", 29};
 
 struct place {
 	enum link_kind kind;
-	struct json_text url;
-	struct json_text alt;
+	struct jscan_text url;
+	struct jscan_text alt;
 };
 
 struct places {
@@ -33,8 +33,8 @@ struct places {
 };
 
 struct links {
-	struct json_text url;
-	struct json_text base;
+	struct jscan_text url;
+	struct jscan_text base;
 	struct places head;           /* of Head.Link */
 	struct places body;           /* of Links */
 	struct places *list;          /* the one that is being filled */
@@ -47,7 +47,7 @@ struct links {
 
 /* The strings of one entry of a list. */
 struct entry {
-	struct json_text path, url, alt;
+	struct jscan_text path, url, alt;
 };
 
 int links_new(struct links **out, struct cah_error *err)
@@ -98,24 +98,24 @@ static bool has_licence(const struct links *links, struct slice url)
 	return false;
 }
 
-static bool is_licence(struct links *links, struct json_text url)
+static bool is_licence(struct links *links, struct jscan_text url)
 {
 	if (url.raw.len < licences.len)
 		return false;
 	if (!url.has_escape)
 		return has_licence(links, url.raw);
 	buf_reset(&links->link_buf);
-	links->code = json_decode(&links->link_buf, url);
+	links->code = jscan_decode(&links->link_buf, url);
 	return links->code == CAH_OK &&
 	       has_licence(links, buf_slice(&links->link_buf));
 }
 
-static bool is_image(struct links *links, struct json_text path)
+static bool is_image(struct links *links, struct jscan_text path)
 {
 	if (!path.has_escape)
 		return slice_equal(path.raw, SLICE("IMG@/src"));
 	buf_reset(&links->link_buf);
-	links->code = json_decode(&links->link_buf, path);
+	links->code = jscan_decode(&links->link_buf, path);
 	return slice_equal(buf_slice(&links->link_buf), SLICE("IMG@/src"));
 }
 
@@ -140,23 +140,23 @@ static bool add_place(struct links *links, struct place place)
 }
 
 /* A string, or nothing where another value stands. */
-static bool take_text(struct json *json, struct json_text *out)
+static bool take_text(struct jscan *json, struct jscan_text *out)
 {
-	*out = (struct json_text){0};
-	if (json_peek(json) == '"')
-		return json_string(json, out);
-	return json_skip(json);
+	*out = (struct jscan_text){0};
+	if (jscan_peek(json) == '"')
+		return jscan_string(json, out);
+	return jscan_skip(json);
 }
 
-static bool take_object(struct json *json, json_member_fn fn,
+static bool take_object(struct jscan *json, jscan_member_fn fn,
 			struct links *links)
 {
-	if (json_peek(json) == '{')
-		return json_object(json, fn, links);
-	return json_skip(json);
+	if (jscan_peek(json) == '{')
+		return jscan_object(json, fn, links);
+	return jscan_skip(json);
 }
 
-static bool on_entry_member(void *arg, struct json *json, struct slice key)
+static bool on_entry_member(void *arg, struct jscan *json, struct slice key)
 {
 	struct entry *entry = arg;
 	if (slice_equal(key, SLICE("path")))
@@ -165,19 +165,19 @@ static bool on_entry_member(void *arg, struct json *json, struct slice key)
 		return take_text(json, &entry->url);
 	if (slice_equal(key, SLICE("alt")))
 		return take_text(json, &entry->alt);
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
-static bool on_entry(void *arg, struct json *json)
+static bool on_entry(void *arg, struct jscan *json)
 {
 	struct links *links = arg;
 	struct entry entry = {0};
 
 	if (links->list == &links->body)
 		links->entries++;
-	if (json_peek(json) != '{')
-		return json_skip(json);
-	if (!json_object(json, on_entry_member, &entry))
+	if (jscan_peek(json) != '{')
+		return jscan_skip(json);
+	if (!jscan_object(json, on_entry_member, &entry))
 		return false;
 	struct place place = {LINK_IMAGE, entry.url, entry.alt};
 	if (is_image(links, entry.path))
@@ -188,19 +188,19 @@ static bool on_entry(void *arg, struct json *json)
 	return links->code == CAH_OK;
 }
 
-static bool take_list(struct json *json, struct links *links,
+static bool take_list(struct jscan *json, struct links *links,
 		      struct places *list)
 {
 	list->count = 0;
 	links->list = list;
-	if (json_peek(json) == '[')
-		return json_array(json, on_entry, links);
-	return json_skip(json);
+	if (jscan_peek(json) == '[')
+		return jscan_array(json, on_entry, links);
+	return jscan_skip(json);
 }
 
 static void forget_head(struct links *links)
 {
-	links->base = (struct json_text){0};
+	links->base = (struct jscan_text){0};
 	links->head.count = 0;
 }
 
@@ -212,17 +212,17 @@ static void forget_html(struct links *links)
 	links->entries = 0;
 }
 
-static bool on_head(void *arg, struct json *json, struct slice key)
+static bool on_head(void *arg, struct jscan *json, struct slice key)
 {
 	struct links *links = arg;
 	if (slice_equal(key, SLICE("Base")))
 		return take_text(json, &links->base);
 	if (slice_equal(key, SLICE("Link")))
 		return take_list(json, links, &links->head);
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
-static bool on_html(void *arg, struct json *json, struct slice key)
+static bool on_html(void *arg, struct jscan *json, struct slice key)
 {
 	struct links *links = arg;
 	if (slice_equal(key, SLICE("Head"))) {
@@ -233,34 +233,34 @@ static bool on_html(void *arg, struct json *json, struct slice key)
 		links->entries = 0;
 		return take_list(json, links, &links->body);
 	}
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
-static bool on_http(void *arg, struct json *json, struct slice key)
+static bool on_http(void *arg, struct jscan *json, struct slice key)
 {
 	if (!slice_equal(key, SLICE("HTML-Metadata")))
-		return json_skip(json);
+		return jscan_skip(json);
 	forget_html(arg);
 	return take_object(json, on_html, arg);
 }
 
-static bool on_payload(void *arg, struct json *json, struct slice key)
+static bool on_payload(void *arg, struct jscan *json, struct slice key)
 {
 	if (!slice_equal(key, SLICE("HTTP-Response-Metadata")))
-		return json_skip(json);
+		return jscan_skip(json);
 	forget_html(arg);
 	return take_object(json, on_http, arg);
 }
 
-static bool on_warc_header(void *arg, struct json *json, struct slice key)
+static bool on_warc_header(void *arg, struct jscan *json, struct slice key)
 {
 	struct links *links = arg;
 	if (slice_equal(key, SLICE("WARC-Target-URI")))
 		return take_text(json, &links->url);
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
-static bool on_envelope(void *arg, struct json *json, struct slice key)
+static bool on_envelope(void *arg, struct jscan *json, struct slice key)
 {
 	struct links *links = arg;
 	if (slice_equal(key, SLICE("Payload-Metadata"))) {
@@ -268,35 +268,35 @@ static bool on_envelope(void *arg, struct json *json, struct slice key)
 		return take_object(json, on_payload, links);
 	}
 	if (slice_equal(key, SLICE("WARC-Header-Metadata"))) {
-		links->url = (struct json_text){0};
+		links->url = (struct jscan_text){0};
 		return take_object(json, on_warc_header, links);
 	}
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
 static void forget(struct links *links)
 {
 	forget_html(links);
-	links->url = (struct json_text){0};
+	links->url = (struct jscan_text){0};
 	links->code = CAH_OK;
 }
 
-static bool on_top(void *arg, struct json *json, struct slice key)
+static bool on_top(void *arg, struct jscan *json, struct slice key)
 {
 	if (!slice_equal(key, SLICE("Envelope")))
-		return json_skip(json);
+		return jscan_skip(json);
 	forget(arg);
 	return take_object(json, on_envelope, arg);
 }
 
-static int decode(struct buf *buf, struct json_text text, struct slice *out)
+static int decode(struct buf *buf, struct jscan_text text, struct slice *out)
 {
 	if (!text.has_escape) {
 		*out = text.raw;
 		return CAH_OK;
 	}
 	buf_reset(buf);
-	int rc = json_decode(buf, text);
+	int rc = jscan_decode(buf, text);
 	*out = buf_slice(buf);
 	return rc;
 }
@@ -320,12 +320,12 @@ static int tell(struct links *links, const struct page *page,
 
 int links_parse(struct links *links, struct slice json, link_fn fn, void *arg)
 {
-	struct json reader = {.at = json.data, .end = json.data + json.len};
+	struct jscan reader = {.at = json.data, .end = json.data + json.len};
 
 	forget(links);
 	if (json.len == 0)
 		return CAH_EFORMAT;
-	if (!json_object(&reader, on_top, links) || !json_is_done(&reader)) {
+	if (!jscan_object(&reader, on_top, links) || !jscan_is_done(&reader)) {
 		int code = links->code != CAH_OK ? links->code : CAH_EFORMAT;
 		forget(links);
 		return code;

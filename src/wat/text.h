@@ -31,6 +31,9 @@ struct text_rules {
 /* The rules of a worker that is told nothing else. */
 struct text_rules text_rules_default(void);
 
+/* Rules that drop nothing. */
+struct text_rules text_rules_none(void);
+
 /* CAH_FATE_KEPT, or why the clean @text (not empty) is dropped. */
 enum fate text_judge(const struct text_rules *rules, struct slice text);
 

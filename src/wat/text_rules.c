@@ -3,6 +3,8 @@
  * for nothing. */
 #include "wat/text.h"
 
+#include <limits.h>
+
 #include "wat/utf8.h"
 
 #include <unictype.h>
@@ -28,6 +30,12 @@ struct text_rules text_rules_default(void)
 		.max_repeated = 0.5,
 		.drop_placeholder = true,
 	};
+}
+
+struct text_rules text_rules_none(void)
+{
+	return (struct text_rules){.max_characters = INT_MAX,
+				   .max_repeated = 1};
 }
 
 struct counts {

@@ -1,6 +1,6 @@
 /* Strings are nine tenths of a WAT, so their ends are looked for sixteen bytes
  * at a time where the machine has SSE2, as every x86-64 does. */
-#include "wat/json.h"
+#include "wat/jscan.h"
 
 #ifdef __SSE2__
 #	include <emmintrin.h>
@@ -16,14 +16,14 @@ static bool is_space(char c)
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static void skip_space(struct json *json)
+static void skip_space(struct jscan *json)
 {
 	while (json->at < json->end && is_space(*json->at))
 		json->at++;
 }
 
 /* A WAT has hardly any white space, so mostly this is one comparison. */
-static inline char peek(struct json *json)
+static inline char peek(struct jscan *json)
 {
 	if (json->at<json->end && * json->at> ' ')
 		return *json->at;
@@ -31,7 +31,7 @@ static inline char peek(struct json *json)
 	return json->at < json->end ? *json->at : '\0';
 }
 
-static inline bool take(struct json *json, char c)
+static inline bool take(struct jscan *json, char c)
 {
 	if (peek(json) != c)
 		return false;
@@ -39,7 +39,7 @@ static inline bool take(struct json *json, char c)
 	return true;
 }
 
-char json_peek(struct json *json)
+char jscan_peek(struct jscan *json)
 {
 	return peek(json);
 }
@@ -120,7 +120,7 @@ static const char *skip_escape(const char *p, const char *end)
 	}
 }
 
-bool json_string(struct json *json, struct json_text *out)
+bool jscan_string(struct jscan *json, struct jscan_text *out)
 {
 	if (!take(json, '"'))
 		return false;
@@ -143,7 +143,7 @@ bool json_string(struct json *json, struct json_text *out)
 	return true;
 }
 
-static bool skip_word(struct json *json, struct slice word)
+static bool skip_word(struct jscan *json, struct slice word)
 {
 	struct slice rest = {json->at, (size_t)(json->end - json->at)};
 	if (!slice_starts(rest, word))
@@ -152,7 +152,7 @@ static bool skip_word(struct json *json, struct slice word)
 	return true;
 }
 
-static bool skip_digits(struct json *json)
+static bool skip_digits(struct jscan *json)
 {
 	const char *start = json->at;
 	while (json->at < json->end && *json->at >= '0' && *json->at <= '9')
@@ -160,7 +160,7 @@ static bool skip_digits(struct json *json)
 	return json->at > start;
 }
 
-static bool skip_one_of(struct json *json, char a, char b)
+static bool skip_one_of(struct jscan *json, char a, char b)
 {
 	if (json->at == json->end || (*json->at != a && *json->at != b))
 		return false;
@@ -168,7 +168,7 @@ static bool skip_one_of(struct json *json, char a, char b)
 	return true;
 }
 
-static bool skip_number(struct json *json)
+static bool skip_number(struct jscan *json)
 {
 	(void)skip_one_of(json, '-', '-');
 	if (!skip_one_of(json, '0', '0') && !skip_digits(json))
@@ -181,28 +181,28 @@ static bool skip_number(struct json *json)
 	return skip_digits(json);
 }
 
-static bool skip_member(void *arg, struct json *json, struct slice key)
+static bool skip_member(void *arg, struct jscan *json, struct slice key)
 {
 	(void)arg, (void)key;
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
-static bool skip_element(void *arg, struct json *json)
+static bool skip_element(void *arg, struct jscan *json)
 {
 	(void)arg;
-	return json_skip(json);
+	return jscan_skip(json);
 }
 
-bool json_skip(struct json *json)
+bool jscan_skip(struct jscan *json)
 {
-	struct json_text text;
+	struct jscan_text text;
 	switch (peek(json)) {
 	case '"':
-		return json_string(json, &text);
+		return jscan_string(json, &text);
 	case '{':
-		return json_object(json, skip_member, NULL);
+		return jscan_object(json, skip_member, NULL);
 	case '[':
-		return json_array(json, skip_element, NULL);
+		return jscan_array(json, skip_element, NULL);
 	case 't':
 		return skip_word(json, SLICE("true"));
 	case 'f':
@@ -215,10 +215,10 @@ bool json_skip(struct json *json)
 }
 
 /* One key with its colon and its value. */
-static bool read_member(struct json *json, json_member_fn fn, void *arg)
+static bool read_member(struct jscan *json, jscan_member_fn fn, void *arg)
 {
-	struct json_text key;
-	if (!json_string(json, &key) || !take(json, ':'))
+	struct jscan_text key;
+	if (!jscan_string(json, &key) || !take(json, ':'))
 		return false;
 	if (!key.has_escape || key.raw.len > KEY_MAX)
 		return fn(arg, json, key.raw);
@@ -226,13 +226,13 @@ static bool read_member(struct json *json, json_member_fn fn, void *arg)
 	/* Hardly ever; so the memory may come and go. */
 	struct buf decoded;
 	buf_init(&decoded, KEY_MAX * 3);
-	bool is_fine = json_decode(&decoded, key) == CAH_OK &&
+	bool is_fine = jscan_decode(&decoded, key) == CAH_OK &&
 		       fn(arg, json, buf_slice(&decoded));
 	buf_fini(&decoded);
 	return is_fine;
 }
 
-bool json_object(struct json *json, json_member_fn fn, void *arg)
+bool jscan_object(struct jscan *json, jscan_member_fn fn, void *arg)
 {
 	if (!take(json, '{') || ++json->depth > JSON_DEPTH_MAX)
 		return false;
@@ -248,7 +248,7 @@ bool json_object(struct json *json, json_member_fn fn, void *arg)
 	return true;
 }
 
-bool json_array(struct json *json, json_element_fn fn, void *arg)
+bool jscan_array(struct jscan *json, jscan_element_fn fn, void *arg)
 {
 	if (!take(json, '[') || ++json->depth > JSON_DEPTH_MAX)
 		return false;
@@ -264,7 +264,7 @@ bool json_array(struct json *json, json_element_fn fn, void *arg)
 	return true;
 }
 
-bool json_is_done(struct json *json)
+bool jscan_is_done(struct jscan *json)
 {
 	skip_space(json);
 	return json->at == json->end;
@@ -303,7 +303,7 @@ static bool is_low_half(int unit)
 }
 
 /* Appends the \u escape at @p, with its other half where that follows; returns
- * what is behind. json_string has checked the digits. */
+ * what is behind. jscan_string has checked the digits. */
 static const char *decode_unit(struct buf *out, const char *p, const char *end)
 {
 	int c = hex_unit(p + 2);
@@ -319,7 +319,7 @@ static const char *decode_unit(struct buf *out, const char *p, const char *end)
 	return p;
 }
 
-int json_decode(struct buf *out, struct json_text text)
+int jscan_decode(struct buf *out, struct jscan_text text)
 {
 	static const char names[] = "bfnrt";
 	static const char values[] = "\b\f\n\r\t";
