@@ -187,6 +187,8 @@ int store_prepare_schema(struct store *store, struct cah_error *err)
 
 int store_claim(struct store *store, struct cah_error *err)
 {
+	if (store->claim_fd >= 0)
+		return CAH_OK;
 	/* By its real name, so that two names of one file meet. */
 	char real[PATH_MAX], lock_path[PATH_MAX + 8];
 	if (realpath(store->path, real) == NULL)
