@@ -1,5 +1,5 @@
-/* parquet_shim.h: rows into a Parquet file, by Arrow C++. No exception leaves
- * it. One owner thread; no thread is started. */
+/* parquet_shim.h: rows into a Parquet file and out of it, by Arrow C++. No
+ * exception leaves it. One owner thread; no thread is started. */
 #ifndef DATASET_PARQUET_SHIM_H
 #define DATASET_PARQUET_SHIM_H
 
@@ -51,6 +51,19 @@ CAH_MUST_CHECK int parquet_finish(struct parquet_writer *writer,
 
 /* Frees @writer; a file that was not finished is not Parquet. NULL is fine. */
 void parquet_free(struct parquet_writer *writer);
+
+/* One row of as many values as columns were asked for, valid during the call.
+ * Not 0: the reading stops with that code. */
+typedef int (*parquet_row_fn)(void *arg, const struct parquet_value *row);
+
+/* Tells @fn all rows of the file at @path, in its order, with the @count
+ * columns that are asked for, whatever else it has; null is 0 or empty. Errors:
+ * CAH_EFORMAT (no Parquet, a column is missing or of another type), CAH_EIO,
+ * CAH_ENOMEM, what @fn returned. */
+CAH_MUST_CHECK int parquet_read(const char *path,
+				const struct parquet_column *columns,
+				size_t count, parquet_row_fn fn, void *arg,
+				struct cah_error *err);
 
 #ifdef __cplusplus
 }

@@ -70,6 +70,18 @@ int row_of_pair(struct row *out, const struct pair *pair, struct arena *arena,
 	return CAH_OK;
 }
 
+void row_to_pair(struct pair *out, const struct parquet_value *values)
+{
+	*out = (struct pair){0};
+#define GET_INT32(value) (int)(value).number
+#define GET_INT64(value) (value).number
+#define GET_DOUBLE(value) (value).real
+#define GET_TEXT(value) ((struct slice){(value).text, (value).text_len})
+#define COLUMN(name, type, member) out->member = GET_##type(values[ROW_##name]);
+#include "dataset/columns.def"
+#undef COLUMN
+}
+
 static json_t *json_of(const struct parquet_value *value,
 		       enum parquet_type type)
 {

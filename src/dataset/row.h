@@ -26,6 +26,9 @@ struct row {
 CAH_MUST_CHECK int row_of_pair(struct row *out, const struct pair *pair,
 			       struct arena *arena, struct cah_error *err);
 
+/* The other way: ROW_COLUMNS @values as a pair that borrows their texts. */
+void row_to_pair(struct pair *out, const struct parquet_value *values);
+
 /* Appends the row as a JSON object, with "key": @key before the columns.
  * Errors: CAH_ENOMEM. */
 CAH_MUST_CHECK int row_write_json(struct buf *out, const struct row *row,

@@ -353,3 +353,43 @@ void shard_discard(struct shard *shard)
 	free(shard->name);
 	free(shard);
 }
+
+int shard_find(bool *is_there, struct fate_counts *fates, const char *folder,
+	       const char *name, const char *wat_url, int piece,
+	       struct cah_error *err)
+{
+	const struct shard shard = {.folder = (char *)folder,
+				    .name = (char *)name};
+	char path[PATH_MAX];
+	struct buf text;
+	struct stats_found found;
+
+	*is_there = false;
+	part_path(path, &shard, PART_STATS);
+	buf_init(&text, STATS_MAX);
+	int rc = file_read(&text, path, err);
+	if (rc == CAH_OK &&
+	    stats_parse(&found, buf_slice(&text), wat_url, piece) == CAH_OK &&
+	    found.is_same) {
+		*is_there = true;
+		*fates = found.fates;
+	}
+	buf_fini(&text);
+	/* Where there is none, or none that we wrote, the shard is made. */
+	return rc == CAH_ENOTFOUND || rc == CAH_ELIMIT ? CAH_OK : rc;
+}
+
+int shard_remove(const char *folder, const char *name, struct cah_error *err)
+{
+	const struct shard shard = {.folder = (char *)folder,
+				    .name = (char *)name};
+	int rc = check_name(name, err);
+	for (int part = PART_COUNT - 1; part >= 0 && rc == CAH_OK; part--) {
+		char path[PATH_MAX];
+		part_path(path, &shard, (enum part)part);
+		if (unlink(path) != 0 && errno != ENOENT)
+			rc = cah_fail_errno(err, errno, "cannot remove %s",
+					    path);
+	}
+	return rc;
+}

@@ -85,4 +85,18 @@ CAH_MUST_CHECK int shard_commit(struct shard *shard,
 /* Removes what was written; frees @shard. NULL is fine. */
 void shard_discard(struct shard *shard);
 
+/* Whether @folder has the whole shard @name, made from piece @piece of the WAT
+ * @wat_url, and then its fates in *fates. A shard of that name from something
+ * else, or with stats that cannot be read, is as none. Errors: CAH_EIO,
+ * CAH_ENOMEM. */
+CAH_MUST_CHECK int shard_find(bool *is_there, struct fate_counts *fates,
+			      const char *folder, const char *name,
+			      const char *wat_url, int piece,
+			      struct cah_error *err);
+
+/* Removes all files of the shard @name, its stats first; those that are not
+ * there are none to remove. Errors: CAH_EINVALID (name), CAH_EIO. */
+CAH_MUST_CHECK int shard_remove(const char *folder, const char *name,
+				struct cah_error *err);
+
 #endif

@@ -89,3 +89,34 @@ int stats_write(struct buf *out, const char *name, int64_t rows,
 	free(text);
 	return buf_check(out, name, err);
 }
+
+static int parse(struct stats_found *out, const json_t *root,
+		 const char *wat_url, int piece)
+{
+	const json_t *fates = json_object_get(root, "fates");
+	const json_t *number = json_object_get(root, "piece");
+	const char *url = json_string_value(json_object_get(root, "wat_url"));
+	if (!json_is_object(fates) || url == NULL || !json_is_integer(number))
+		return CAH_EFORMAT;
+	for (int i = 0; i < CAH_FATE_COUNT; i++) {
+		/* A fate that an older version did not know never happened. */
+		int64_t n = json_integer_value(
+			json_object_get(fates, fate_key((enum fate)i)));
+		if (n < 0)
+			return CAH_EFORMAT;
+		out->fates.n[i] = n;
+	}
+	out->is_same = strcmp(url, wat_url) == 0 &&
+		       json_integer_value(number) == piece;
+	return CAH_OK;
+}
+
+int stats_parse(struct stats_found *out, struct slice text, const char *wat_url,
+		int piece)
+{
+	*out = (struct stats_found){0};
+	json_t *root = json_loadb(text.data, text.len, 0, NULL);
+	int rc = parse(out, root, wat_url, piece);
+	json_decref(root);
+	return rc;
+}
