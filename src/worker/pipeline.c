@@ -1,0 +1,329 @@
+/* Starts the stages, waits for them, and makes the shard's files appear only
+ * when every candidate has its fate. */
+#include "worker/pipeline.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "worker/stage.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+	TICK_MS = 250,
+};
+
+struct stage_row {
+	const char *name;
+	size_t room;
+	int (*run)(struct pipeline *p, struct cah_error *err);
+};
+
+static const struct stage_row stages[STAGE_COUNT] = {
+#define STAGE(name, room, text) {#name, (room), stage_##name},
+#include "worker/stages.def"
+#undef STAGE
+};
+
+/* What a thread of a stage is told. */
+struct post {
+	struct pipeline *p;
+	enum stage stage;
+	pthread_t thread;
+};
+
+void stage_end(struct pipeline *p, struct item *item, enum fate fate)
+{
+	item_free(item);
+	atomic_fetch_add(&p->fates[fate], 1);
+	atomic_fetch_add(&p->ended, 1);
+}
+
+void stage_pass(struct pipeline *p, enum stage next, struct item *item)
+{
+	if (!queue_push(p->doors[next], item))
+		stage_end(p, item, CAH_FATE_INTERNAL);
+}
+
+/* After a failure: empties the door, so that the stage before never waits. */
+static void drain(struct pipeline *p, enum stage stage)
+{
+	void *entry;
+	if (p->doors[stage] == NULL)
+		return;
+	while ((entry = queue_pop(p->doors[stage])) != NULL) {
+		struct item *item = entry;
+		if (stage <= STAGE_image)
+			item = item_of(entry);
+		/* What leaves the fetch stage has a body to be freed. */
+		item->has_body = item->has_body || stage == STAGE_image;
+		stage_end(p, item, CAH_FATE_INTERNAL);
+	}
+}
+
+static void record_failure(struct pipeline *p, int rc,
+			   const struct cah_error *err)
+{
+	pthread_mutex_lock(&p->lock);
+	/* A stage that was told to stop is not what failed. */
+	if (p->code == CAH_OK && !cancel_is_set(p->stop)) {
+		p->code = rc;
+		p->err = *err;
+	}
+	pthread_mutex_unlock(&p->lock);
+	cancel_set(p->stop);
+}
+
+static void *run_stage(void *arg)
+{
+	const struct post *post = arg;
+	struct pipeline *p = post->p;
+	struct cah_error err = {0};
+
+	int rc = stages[post->stage].run(p, &err);
+	if (rc != CAH_OK)
+		record_failure(p, rc, &err);
+	drain(p, post->stage);
+
+	pthread_mutex_lock(&p->lock);
+	bool is_last = --p->running[post->stage] == 0;
+	if (is_last)
+		p->running_stages--;
+	pthread_cond_signal(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	if (is_last && post->stage + 1 < STAGE_COUNT)
+		queue_close(p->doors[post->stage + 1]);
+	return NULL;
+}
+
+static void read_progress(struct pipeline *p, struct pipeline_progress *out,
+			  int64_t start_ns)
+{
+	struct fetch_stats fetch;
+	fetch_get_stats(p->fetch, &fetch);
+	*out = (struct pipeline_progress){
+		.wat_bytes = atomic_load(&p->wat_bytes),
+		.wat_total = atomic_load(&p->wat_total),
+		.candidates = atomic_load(&p->candidates),
+		.fetching = fetch.active,
+		.fetched = atomic_load(&p->fetched),
+		.scored = atomic_load(&p->scored),
+		.kept = atomic_load(&p->fates[CAH_FATE_KEPT]),
+		.ended = atomic_load(&p->ended),
+		.image_bytes = atomic_load(&p->image_bytes),
+		.seconds = (double)(clock_now_ns() - start_ns) / 1e9,
+	};
+}
+
+/* True when all stages have ended; false after TICK_MS. */
+static bool wait_for_stages(struct pipeline *p)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += TICK_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000L;
+	until.tv_nsec %= 1000000000L;
+
+	pthread_mutex_lock(&p->lock);
+	int rc = 0;
+	while (p->running_stages > 0 && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(&p->changed, &p->lock, &until);
+	bool is_over = p->running_stages == 0;
+	pthread_mutex_unlock(&p->lock);
+	return is_over;
+}
+
+static int stage_threads(const struct pipeline *p, int stage)
+{
+	return stage == STAGE_image ? p->options->threads : 1;
+}
+
+/* Starts every thread. Where one cannot be started the others are stopped, and
+ * end by themselves. */
+static int start(struct pipeline *p, struct post *posts, int *count)
+{
+	*count = 0;
+	for (int s = 0; s < STAGE_COUNT; s++) {
+		p->running[s] = stage_threads(p, s);
+		p->running_stages++;
+	}
+	for (int s = 0; s < STAGE_COUNT; s++) {
+		for (int t = stage_threads(p, s); t > 0; t--) {
+			struct post *post = &posts[*count];
+			*post = (struct post){.p = p, .stage = s};
+			if (pthread_create(&post->thread, NULL, run_stage,
+					   post) != 0)
+				return CAH_ENOMEM;
+			*count += 1;
+		}
+	}
+	return CAH_OK;
+}
+
+/* The threads that could not be started count as ended, and their doors are
+ * closed, so that those before them do not wait. */
+static void stop_early(struct pipeline *p, int started)
+{
+	cancel_set(p->stop);
+	for (int s = 1; s < STAGE_COUNT; s++)
+		queue_close(p->doors[s]);
+	pthread_mutex_lock(&p->lock);
+	p->code = CAH_ENOMEM;
+	(void)cah_fail(&p->err, CAH_ENOMEM, "cannot start a thread");
+	int seen = 0;
+	for (int s = 0; s < STAGE_COUNT; s++) {
+		int wanted = stage_threads(p, s);
+		int missing = seen + wanted - started;
+		missing = missing < 0 ? 0 : missing > wanted ? wanted : missing;
+		p->running[s] -= missing;
+		if (missing > 0 && p->running[s] == 0)
+			p->running_stages--;
+		seen += wanted;
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void run_threads(struct pipeline *p, struct cancel *cancel,
+			pipeline_tick_fn tick, void *arg, int64_t start_ns)
+{
+	struct post posts[STAGE_COUNT + PIPELINE_THREADS_MAX];
+	int count;
+	if (start(p, posts, &count) != CAH_OK)
+		stop_early(p, count);
+	while (!wait_for_stages(p)) {
+		struct pipeline_progress progress;
+		read_progress(p, &progress, start_ns);
+		if (cancel_is_set(cancel) ||
+		    (tick != NULL && tick(arg, &progress) != 0))
+			cancel_set(p->stop);
+	}
+	for (int i = 0; i < count; i++)
+		(void)pthread_join(posts[i].thread, NULL);
+}
+
+static int make_parts(struct pipeline *p, struct cah_error *err)
+{
+	const struct shard_options shard = {
+		.folder = p->options->folder,
+		.name = p->work->name,
+		.dimension = p->options->save_embeddings
+				     ? clip_dimension(p->options->clip)
+				     : 0,
+		.save_images = p->options->save_images,
+	};
+	int rc = cancel_new(&p->stop, err);
+	for (int s = 1; s < STAGE_COUNT && rc == CAH_OK; s++)
+		rc = queue_new(&p->doors[s], stages[s].room, err);
+	if (rc == CAH_OK)
+		rc = fetch_new(&p->fetch, &p->options->fetch, err);
+	if (rc == CAH_OK)
+		rc = shard_create(&p->shard, &shard, err);
+	return rc;
+}
+
+static void free_parts(struct pipeline *p)
+{
+	shard_discard(p->shard);
+	fetch_free(p->fetch);
+	for (int s = 1; s < STAGE_COUNT; s++)
+		if (p->doors[s] != NULL)
+			queue_free(p->doors[s]);
+	cancel_free(p->stop);
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+}
+
+/* The scan counts what it drops itself; what passed it was counted on its way.
+ */
+static int add_up(const struct pipeline *p, struct fate_counts *out,
+		  struct cah_error *err)
+{
+	*out = p->scan.fates;
+	out->n[CAH_FATE_KEPT] = 0;
+	for (int i = 0; i < CAH_FATE_COUNT; i++)
+		out->n[i] += atomic_load(&p->fates[i]);
+	int64_t lost = fate_total(&p->scan.fates) - fate_total(out);
+	if (lost != 0)
+		return cah_fail(err, CAH_EIO,
+				"%lld candidates of %s have no fate",
+				(long long)lost, p->work->name);
+	return CAH_OK;
+}
+
+static int finish(struct pipeline *p, struct pipeline_result *out,
+		  struct cah_error *err)
+{
+	const struct shard_stats stats = {
+		.fates = out->fates,
+		.records = p->scan.records,
+		.broken_records = p->scan.broken_records,
+		.pages = p->scan.pages,
+		.image_links = p->scan.image_links,
+		.wat_bytes = p->scan.packed_bytes,
+		.image_bytes = atomic_load(&p->image_bytes),
+		.seconds = out->seconds,
+		.wat_url = p->work->wat,
+		.piece = p->work->piece,
+		.model = p->options->model,
+		.threshold = p->options->threshold,
+	};
+	struct shard *shard = p->shard;
+	p->shard = NULL;
+	return shard_commit(shard, &stats, err);
+}
+
+/* Waits are measured on the clock that does not step. */
+static int init_lock(struct pipeline *p, struct cah_error *err)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	int errnum = pthread_cond_init(&p->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	if (errnum != 0)
+		return cah_fail_errno(err, errnum, "pipeline");
+	pthread_mutex_init(&p->lock, NULL);
+	return CAH_OK;
+}
+
+int pipeline_run(const struct pipeline_options *options,
+		 const struct pipeline_work *work, struct pipeline_result *out,
+		 struct cancel *cancel, pipeline_tick_fn tick, void *arg,
+		 struct cah_error *err)
+{
+	assert(options->threads >= 1 &&
+	       options->threads <= PIPELINE_THREADS_MAX);
+	int64_t start_ns = clock_now_ns();
+	*out = (struct pipeline_result){0};
+	struct pipeline *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return cah_fail(err, CAH_ENOMEM, "pipeline: out of memory");
+	p->options = options;
+	p->work = work;
+	atomic_store(&p->wat_total, -1);
+	int rc = init_lock(p, err);
+	if (rc != CAH_OK) {
+		free(p);
+		return rc;
+	}
+	rc = make_parts(p, err);
+	if (rc != CAH_OK)
+		goto out;
+	run_threads(p, cancel, tick, arg, start_ns);
+	out->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
+	if (p->code != CAH_OK && err != NULL)
+		*err = p->err;
+	rc = p->code;
+	if (rc == CAH_OK && cancel_is_set(p->stop))
+		rc = cah_fail(err, CAH_ECANCELLED, "%s: cancelled", work->name);
+	if (rc == CAH_OK)
+		rc = add_up(p, &out->fates, err);
+	if (rc == CAH_OK)
+		rc = finish(p, out, err);
+	out->kept = out->fates.n[CAH_FATE_KEPT];
+out:
+	free_parts(p);
+	free(p);
+	return rc;
+}

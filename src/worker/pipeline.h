@@ -1,0 +1,81 @@
+/* pipeline.h: one shard, from the WAT file to the files of the dataset. Each
+ * stage has its own threads and a bounded queue at its door; what a stage drops
+ * is counted by fate, and the counts add up to the number of candidates. */
+#ifndef WORKER_PIPELINE_H
+#define WORKER_PIPELINE_H
+
+#include "base/cancel.h"
+#include "base/fate.h"
+#include "clip/clip.h"
+#include "fetch/fetch.h"
+#include "fetch/stream.h"
+#include "image/image.h"
+#include "wat/scan.h"
+
+#include <cah/error.h>
+
+enum {
+	PIPELINE_PIECE_IDS = 500000, /* sample numbers of one piece */
+	PIPELINE_THREADS_MAX = 64,   /* of the image stage */
+};
+
+/* What stays the same from shard to shard; everything is borrowed. */
+struct pipeline_options {
+	struct clip *clip;
+	const char *model;    /* its name, for the stats */
+	const char *folder;   /* where the shards go */
+	int threads;          /* of the image stage */
+	double threshold;     /* least similarity of a pair that is kept */
+	bool save_images;     /* NAME.tar */
+	bool save_embeddings; /* the .npy files */
+	struct scan_options scan;
+	struct fetch_options fetch;
+	struct stream_options stream; /* for the WAT file */
+	struct image_limits image;
+};
+
+/* One shard's work. */
+struct pipeline_work {
+	const char *name; /* of the files */
+	const char *wat;  /* its URL, or path where options.stream allows */
+	int piece;
+	int64_t first_id; /* of the first sample; at most PIPELINE_PIECE_IDS
+			     follow */
+};
+
+struct pipeline_progress {
+	int64_t wat_bytes;  /* read of this piece */
+	int64_t wat_total;  /* bytes of this piece, -1 where unknown */
+	int64_t candidates; /* that passed the wat stage */
+	int64_t fetching;   /* transfers now */
+	int64_t fetched;    /* images that came whole */
+	int64_t scored;     /* pairs that went through CLIP */
+	int64_t kept;
+	int64_t ended;       /* candidates that have their fate */
+	int64_t image_bytes; /* downloaded */
+	double seconds;      /* since the shard began */
+};
+
+/* Called every 250 ms on the calling thread; not 0: the shard is given up with
+ * CAH_ECANCELLED. */
+typedef int (*pipeline_tick_fn)(void *arg,
+				const struct pipeline_progress *progress);
+
+struct pipeline_result {
+	struct fate_counts fates;
+	int64_t kept; /* pairs in the files */
+	double seconds;
+};
+
+/* Runs one shard to its end; its files appear when all is well and not
+ * otherwise. @cancel and @tick may be NULL. Blocks; one shard at a time a clip.
+ * Errors: CAH_ECANCELLED; CAH_ENOTFOUND, CAH_ESERVER, CAH_EUNAVAILABLE,
+ * CAH_EFORMAT, ... (the WAT cannot be had, as stream_open says); CAH_EIO (the
+ * disk, the engine); CAH_ENOMEM. */
+CAH_MUST_CHECK int pipeline_run(const struct pipeline_options *options,
+				const struct pipeline_work *work,
+				struct pipeline_result *out,
+				struct cancel *cancel, pipeline_tick_fn tick,
+				void *arg, struct cah_error *err);
+
+#endif

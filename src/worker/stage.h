@@ -1,0 +1,63 @@
+/* stage.h: what the stages share. Private to src/worker/. */
+#ifndef WORKER_STAGE_H
+#define WORKER_STAGE_H
+
+#include "base/queue.h"
+#include "dataset/shard.h"
+#include "worker/item.h"
+#include "worker/pipeline.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum stage {
+#define STAGE(name, room, text) STAGE_##name,
+#include "worker/stages.def"
+#undef STAGE
+	STAGE_COUNT
+};
+
+struct pipeline {
+	const struct pipeline_options *options;
+	const struct pipeline_work *work;
+	struct queue *doors[STAGE_COUNT]; /* of struct fetch_job * or item *;
+					     NULL for the first */
+	struct cancel *stop; /* set: every stage ends what it does */
+	struct shard *shard; /* the output stage's until the end */
+	struct fetch *fetch;
+	struct scan_counts scan; /* the wat stage's until the end */
+
+	/* counted by many threads */
+	atomic_llong fates[CAH_FATE_COUNT];
+	atomic_llong candidates;
+	atomic_llong fetched;
+	atomic_llong scored;
+	atomic_llong ended;
+	atomic_llong image_bytes;
+	atomic_llong wat_bytes;
+	atomic_llong wat_total;
+
+	pthread_mutex_t lock; /* for what follows */
+	pthread_cond_t changed;
+	int running[STAGE_COUNT]; /* threads of each stage */
+	int running_stages;
+	int code; /* the first failure */
+	struct cah_error err;
+};
+
+/* The stages. Each takes from its door until that is closed and empty, or stop
+ * is set; returns CAH_OK or what made it fail. Many threads may run the same.
+ */
+#define STAGE(name, room, text)                             \
+	CAH_MUST_CHECK int stage_##name(struct pipeline *p, \
+					struct cah_error *err);
+#include "worker/stages.def"
+#undef STAGE
+
+/* The end of @item's way: counts @fate, frees it. */
+void stage_end(struct pipeline *p, struct item *item, enum fate fate);
+
+/* Hands @item on to @next; ends it where that stage takes no more. */
+void stage_pass(struct pipeline *p, enum stage next, struct item *item);
+
+#endif

@@ -1,0 +1,67 @@
+/* The third stage: from a file's bytes to the pixels that CLIP wants. */
+#include "worker/stage.h"
+
+#include <stdlib.h>
+
+static struct image_fit fit_of(const struct clip_plan *plan)
+{
+	static const enum image_filter filters[] = {
+		[CLIP_NEAREST] = IMAGE_NEAREST,
+		[CLIP_LANCZOS] = IMAGE_LANCZOS,
+		[CLIP_BILINEAR] = IMAGE_BILINEAR,
+		[CLIP_BICUBIC] = IMAGE_BICUBIC,
+	};
+	return (struct image_fit){
+		.shortest_edge = plan->shortest_edge,
+		.width = plan->crop_width,
+		.height = plan->crop_height,
+		.filter = filters[plan->resample],
+	};
+}
+
+static enum fate decode(struct item *item, const struct image_limits *limits,
+			const struct image_fit *fit)
+{
+	struct image image = {0};
+	enum fate fate = image_decode(&image, buf_slice(&item->fetch.body),
+				      limits, fit->shortest_edge);
+	if (fate != CAH_FATE_KEPT)
+		return fate;
+	item->format = image.format;
+	item->width = image.original_width;
+	item->height = image.original_height;
+	item->pixels = malloc((size_t)fit->width * (size_t)fit->height * 3);
+	if (item->pixels == NULL ||
+	    image_fit(item->pixels, &image, fit) != CAH_OK)
+		fate = CAH_FATE_INTERNAL;
+	image_fini(&image);
+	return fate;
+}
+
+int stage_image(struct pipeline *p, struct cah_error *err)
+{
+	struct image_fit fit = fit_of(clip_plan(p->options->clip));
+	struct fetch_job *job;
+	while ((job = queue_pop(p->doors[STAGE_image])) != NULL) {
+		struct item *item = item_of(job);
+		item->has_body = true;
+		enum fate fate = job->fate;
+		if (fate == CAH_FATE_KEPT) {
+			atomic_fetch_add(&p->fetched, 1);
+			atomic_fetch_add(&p->image_bytes,
+					 (long long)job->body.len);
+		}
+		if (cancel_is_set(p->stop))
+			fate = CAH_FATE_INTERNAL;
+		if (fate == CAH_FATE_KEPT)
+			fate = decode(item, &p->options->image, &fit);
+		if (fate != CAH_FATE_KEPT) {
+			stage_end(p, item, fate);
+			continue;
+		}
+		if (!p->options->save_images)
+			item_drop_body(item);
+		stage_pass(p, STAGE_clip, item);
+	}
+	return CAH_OK;
+}

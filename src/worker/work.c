@@ -1,0 +1,264 @@
+/* The client belongs to one thread at a time: to the heartbeat while a shard
+ * runs, to the calling thread otherwise. */
+#include "worker/work.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "dataset/reader.h"
+#include "worker/progress.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum {
+	NAME_MAX_BYTES = 32,
+	LOG_EVERY_S = 30, /* between two lines where there is no terminal */
+};
+
+struct work {
+	const struct work_options *options;
+	struct cah_client *client;
+	struct cancel *cancel; /* the user's */
+	struct work_summary *summary;
+	int64_t patience_ms; /* monotonic: calls to the tracker end then, where
+				not 0, instead of when cancel is set */
+	int failures;        /* in a row */
+
+	/* while a shard runs */
+	char name[NAME_MAX_BYTES];
+	struct cancel *over;  /* the shard has ended */
+	pthread_mutex_t lock; /* for what follows */
+	struct pipeline_progress progress;
+	bool is_lost;    /* the tracker does not know us any more */
+	double logged_s; /* when the last line was written */
+};
+
+/* Asked by the client while a call blocks. */
+static int is_interrupted(void *arg)
+{
+	const struct work *w = arg;
+	if (w->patience_ms != 0)
+		return clock_now_ms() > w->patience_ms;
+	return cancel_is_set(w->cancel) || cancel_is_set(w->over);
+}
+
+static bool is_lost(struct work *w)
+{
+	pthread_mutex_lock(&w->lock);
+	bool lost = w->is_lost;
+	pthread_mutex_unlock(&w->lock);
+	return lost;
+}
+
+static void *run_heartbeat(void *arg)
+{
+	struct work *w = arg;
+	while (!cancel_sleep(w->over, WORK_HEARTBEAT_S * 1000L)) {
+		char text[256];
+		bool is_alive = true;
+		pthread_mutex_lock(&w->lock);
+		progress_for_tracker(text, sizeof(text), &w->progress);
+		pthread_mutex_unlock(&w->lock);
+		/* Trackers take progress from anybody, so that does not tell
+		 * whether the worker is still known. */
+		int rc = cah_client_log(w->client, text, NULL);
+		if (rc == CAH_OK)
+			rc = cah_client_is_alive(w->client, &is_alive, NULL);
+		if (rc == CAH_ETIMEDOUT || (rc == CAH_OK && !is_alive)) {
+			pthread_mutex_lock(&w->lock);
+			w->is_lost = true;
+			pthread_mutex_unlock(&w->lock);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+static int on_tick(void *arg, const struct pipeline_progress *progress)
+{
+	struct work *w = arg;
+	char line[512];
+	pthread_mutex_lock(&w->lock);
+	w->progress = *progress;
+	bool lost = w->is_lost;
+	pthread_mutex_unlock(&w->lock);
+
+	progress_line(line, sizeof(line), w->name, progress);
+	if (w->options->is_terminal) {
+		log_progress(w->options->log, line);
+	} else if (progress->seconds - w->logged_s >= LOG_EVERY_S) {
+		w->logged_s = progress->seconds;
+		log_info(w->options->log, "%s", line);
+	}
+	return lost;
+}
+
+static int run_shard(struct work *w, const struct pipeline_work *job,
+		     struct pipeline_result *result, struct cah_error *err)
+{
+	pthread_t heartbeat;
+	w->is_lost = false;
+	w->logged_s = 0;
+	w->progress = (struct pipeline_progress){.wat_total = -1};
+	int rc = cancel_new(&w->over, err);
+	if (rc != CAH_OK)
+		return rc;
+	if (pthread_create(&heartbeat, NULL, run_heartbeat, w) != 0) {
+		cancel_free(w->over);
+		w->over = NULL;
+		return cah_fail(err, CAH_ENOMEM, "cannot start a thread");
+	}
+	rc = pipeline_run(&w->options->pipeline, job, result, w->cancel,
+			  on_tick, w, err);
+	cancel_set(w->over);
+	(void)pthread_join(heartbeat, NULL);
+	cancel_free(w->over);
+	w->over = NULL;
+	log_progress(w->options->log, NULL);
+	return rc;
+}
+
+static void log_shard(struct work *w, const struct pipeline_result *r)
+{
+	int64_t candidates = fate_total(&r->fates);
+	log_info(w->options->log,
+		 "shard %s done: %lld candidates, %lld pairs kept, %.1f s, "
+		 "%.1f candidates/s",
+		 w->name, (long long)candidates, (long long)r->kept, r->seconds,
+		 r->seconds > 0 ? (double)candidates / r->seconds : 0);
+}
+
+/* The shard's files are there; the tracker hears of it. Where it does not know
+ * the worker any more, somebody else has the job and the files go. */
+static int report(struct work *w, const struct pipeline_work *job,
+		  const struct pipeline_result *result, struct cah_error *err)
+{
+	int rc = cah_client_complete(w->client, result->kept, NULL, err);
+	if (rc == CAH_ETIMEDOUT || rc == CAH_ENOJOB) {
+		log_warn(w->options->log,
+			 "shard %s came too late, it is dropped: %s", w->name,
+			 err->text);
+		w->summary->lost++;
+		rc = shard_remove(w->options->pipeline.folder, w->name, err);
+		if (rc == CAH_OK)
+			rc = cah_client_recreate(w->client, err);
+		return rc;
+	}
+	if (rc != CAH_OK)
+		return rc;
+	w->failures = 0;
+	w->summary->jobs++;
+	w->summary->kept += result->kept;
+	fate_add(&w->summary->fates, &result->fates);
+	log_shard(w, result);
+	if (w->options->on_shard != NULL)
+		w->options->on_shard(w->options->arg, job, result);
+	return CAH_OK;
+}
+
+/* A shard that could not be made. CAH_OK: go on with another job. */
+static int after_failure(struct work *w, int rc, struct cah_error *err)
+{
+	if (cancel_is_set(w->cancel))
+		return cah_fail(err, CAH_ECANCELLED, "stopped");
+	if (is_lost(w)) {
+		log_warn(w->options->log,
+			 "the tracker has given shard %s to somebody else",
+			 w->name);
+		w->summary->lost++;
+		return cah_client_recreate(w->client, err);
+	}
+	log_error(w->options->log, "shard %s failed: %s", w->name, err->text);
+	if (++w->failures >= WORK_FAILURES_MAX || rc == CAH_ENOMEM)
+		return rc;
+	/* The tracker shows this; the ancestors' word for it. */
+	struct cah_error unheard;
+	if (cah_client_log(w->client, "Crashed", &unheard) != CAH_OK)
+		log_debug(w->options->log, "progress: %s", unheard.text);
+	if (cancel_sleep(w->cancel, 1000L << w->failures))
+		return cah_fail(err, CAH_ECANCELLED, "stopped");
+	return CAH_OK;
+}
+
+static int do_job(struct work *w, struct cah_error *err)
+{
+	const struct cah_job *held = cah_client_job(w->client);
+	/* The client's strings go with the next call; the job stays. */
+	char *wat = strdup(held->url);
+	if (wat == NULL)
+		return cah_fail(err, CAH_ENOMEM, "job: out of memory");
+	(void)snprintf(w->name, sizeof(w->name), "%08lld",
+		       (long long)held->number);
+	const struct pipeline_work job = {
+		.name = w->name,
+		.wat = wat,
+		.piece = held->piece,
+		.first_id = held->start_id + held->piece * PIPELINE_PIECE_IDS,
+	};
+	struct pipeline_result result = {0};
+	bool is_there;
+	int rc = shard_find(&is_there, &result.fates,
+			    w->options->pipeline.folder, w->name, job.wat,
+			    job.piece, err);
+	if (rc == CAH_OK && is_there) {
+		result.kept = result.fates.n[CAH_FATE_KEPT];
+		log_info(w->options->log, "shard %s is there already", w->name);
+	} else if (rc == CAH_OK) {
+		log_info(w->options->log, "shard %s: piece %d of %s", w->name,
+			 job.piece, job.wat);
+		rc = run_shard(w, &job, &result, err);
+	}
+	rc = rc == CAH_OK ? report(w, &job, &result, err)
+			  : after_failure(w, rc, err);
+	free(wat);
+	return rc;
+}
+
+static int do_jobs(struct work *w, struct cah_error *err)
+{
+	for (;;) {
+		if (w->options->max_jobs != 0 &&
+		    w->summary->jobs >= w->options->max_jobs)
+			return CAH_OK;
+		if (cancel_is_set(w->cancel))
+			return cah_fail(err, CAH_ECANCELLED, "stopped");
+		int rc = cah_client_new_job(w->client, err);
+		if (rc == CAH_ENOJOB)
+			return CAH_OK;
+		if (rc == CAH_ETIMEDOUT)
+			rc = cah_client_recreate(w->client, err);
+		else if (rc == CAH_OK)
+			rc = do_job(w, err);
+		if (rc != CAH_OK)
+			return rc;
+	}
+}
+
+int work_run(const struct work_options *options, struct work_summary *out,
+	     struct cancel *cancel, struct cah_error *err)
+{
+	int64_t start_ns = clock_now_ns();
+	struct cah_error own;
+	*out = (struct work_summary){0};
+	err = err != NULL ? err : &own;
+	struct work w = {.options = options, .cancel = cancel, .summary = out};
+	pthread_mutex_init(&w.lock, NULL);
+	struct cah_client_options client = options->client;
+	client.interrupt = is_interrupted;
+	client.interrupt_arg = &w;
+	int rc = cah_client_init(&w.client, &client, err);
+	if (rc == CAH_OK) {
+		log_info(options->log, "registered as \"%s\" at %s",
+			 cah_client_display_name(w.client),
+			 cah_client_url(w.client));
+		rc = do_jobs(&w, err);
+		w.patience_ms = clock_now_ms() + WORK_GOODBYE_MS;
+		struct cah_error bye;
+		if (cah_client_bye(w.client, &bye) != CAH_OK)
+			log_debug(options->log, "goodbye: %s", bye.text);
+	}
+	cah_client_free(w.client);
+	pthread_mutex_destroy(&w.lock);
+	out->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
+	return rc;
+}

@@ -1,0 +1,49 @@
+/* work.h: a worker's life: takes jobs from a tracker, runs each through the
+ * pipeline, reports, and gives back what it cannot finish. */
+#ifndef WORKER_WORK_H
+#define WORKER_WORK_H
+
+#include "base/log.h"
+#include "worker/pipeline.h"
+
+#include <cah/client.h>
+
+enum {
+	WORK_FAILURES_MAX = 3,  /* jobs in a row that fail before it gives up */
+	WORK_HEARTBEAT_S = 10,  /* between two signs of life to the tracker */
+	WORK_GOODBYE_MS = 5000, /* for giving the job back after Ctrl-C */
+};
+
+/* Told of each finished shard, on the calling thread. */
+typedef void (*work_shard_fn)(void *arg, const struct pipeline_work *work,
+			      const struct pipeline_result *result);
+
+/* Everything is borrowed. */
+struct work_options {
+	struct pipeline_options pipeline;
+	struct cah_client_options client;
+	int64_t max_jobs;       /* 0: until none is open */
+	struct log *log;        /* may be NULL */
+	bool is_terminal;       /* a progress line in the log */
+	work_shard_fn on_shard; /* may be NULL */
+	void *arg;
+};
+
+struct work_summary {
+	int64_t jobs; /* finished */
+	int64_t lost; /* finished too late: somebody else has them */
+	struct fate_counts fates;
+	int64_t kept;
+	double seconds;
+};
+
+/* Works until no job is open, max_jobs are done or @cancel is set; what it did
+ * is in *out in any case. A shard that is already in the folder, whole, from
+ * the same WAT and piece, is reported without being made again. Errors:
+ * CAH_ECANCELLED (the job was given back), those of cah_client_init and
+ * pipeline_run (after WORK_FAILURES_MAX). */
+CAH_MUST_CHECK int work_run(const struct work_options *options,
+			    struct work_summary *out, struct cancel *cancel,
+			    struct cah_error *err);
+
+#endif
