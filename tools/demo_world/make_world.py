@@ -504,6 +504,7 @@ def main():
     )
     p.add_argument("--out", required=True, type=Path, help="replaced if it exists")
     p.add_argument("--port", type=int, default=8124, help="in all URLs")
+    p.add_argument("--quiet", action="store_true")
     args = p.parse_args()
     if args.out.exists():
         if not (args.out / "truth.jsonl").exists() and any(args.out.iterdir()):
@@ -512,9 +513,10 @@ def main():
     args.out.mkdir(parents=True)
     pages, truth = make(args.out, args.port)
     kept = sum(line["want"] == "kept" for line in truth)
-    print(
-        f"{len(pages)} pages, {len(truth)} image links, {kept} to be kept: {args.out}"
-    )
+    if not args.quiet:
+        print(
+            f"{len(pages)} pages, {len(truth)} image links, {kept} to be kept: {args.out}"
+        )
 
 
 if __name__ == "__main__":
