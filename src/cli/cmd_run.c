@@ -1,0 +1,202 @@
+/* cah run: tracker, worker and output in one process. */
+#include "base/fail.h"
+#include "cli/cmd.h"
+#include "cli/import.h"
+#include "cli/worker_opts.h"
+#include "tracker/tracker.h"
+
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	OWN_OPTS = 5,
+	/* The tracker is part of this process: a worker that says nothing has
+	 * been stopped by the machine's sleep, and nobody else waits. */
+	IDLE_TIMEOUT_S = 1000000000,
+};
+
+struct run_args {
+	struct worker_opts common;
+	char **paths; /* operands */
+	int path_count;
+	const char *base_url;
+	const char *store_uri;
+	const char *listen;
+	const char *nickname;
+	int64_t jobs;
+	/* made */
+	struct store *store;
+	struct tracker *tracker;
+	char made_uri[PATH_MAX + 32];
+};
+
+static bool is_wat(const char *name)
+{
+	return slice_ends(slice_of(name), SLICE(".wat")) ||
+	       slice_ends(slice_of(name), SLICE(".wat.gz"));
+}
+
+/* A WAT of this machine is told by its whole path, so that a later start in
+ * another folder means the same one. */
+static int add_wat(struct paths *paths, const char *name, struct cah_error *err)
+{
+	char whole[PATH_MAX];
+	if (strstr(name, "://") == NULL) {
+		if (realpath(name, whole) == NULL)
+			return cah_fail(err, CAH_ENOTFOUND, "%s: no such file",
+					name);
+		name = whole;
+	}
+	(void)buf_add_text(&paths->urls, name);
+	(void)buf_add_byte(&paths->urls, '\0');
+	paths->count++;
+	return buf_check(&paths->urls, "paths", err);
+}
+
+static int read_paths(struct run_args *a, struct paths *paths,
+		      struct cancel *cancel, struct cah_error *err)
+{
+	int rc = paths_check_base(a->base_url, err);
+	for (int i = 0; i < a->path_count && rc == CAH_OK; i++) {
+		if (is_wat(a->paths[i]))
+			rc = add_wat(paths, a->paths[i], err);
+		else
+			rc = paths_read(paths, a->paths[i], a->base_url, cancel,
+					err);
+	}
+	return rc;
+}
+
+static int open_book(struct run_args *a, struct cancel *cancel,
+		     struct cah_error *err)
+{
+	if (a->store_uri == NULL) {
+		(void)snprintf(a->made_uri, sizeof(a->made_uri),
+			       "sqlite:%s/tracker.db", a->common.folder);
+		a->store_uri = a->made_uri;
+	}
+	struct paths paths;
+	paths_init(&paths);
+	int rc = read_paths(a, &paths, cancel, err);
+	if (rc == CAH_OK)
+		rc = store_open(&a->store, a->store_uri, err);
+	if (rc == CAH_OK)
+		rc = store_claim(a->store, err);
+	struct import import = {
+		.store = a->store, .paths = &paths, .cancel = cancel};
+	if (rc == CAH_OK)
+		rc = import_run(&import, err);
+	if (rc == CAH_OK)
+		log_info(a->common.log, "%lld new jobs, %lld were there",
+			 (long long)import.added, (long long)import.there);
+	paths_fini(&paths);
+	return rc;
+}
+
+/* A process that was killed left its worker behind, which still holds a job;
+ * this process is the only worker, so it takes all of them out. */
+static int forget_workers(struct store *store, struct cah_error *err)
+{
+	int64_t count;
+	int rc = store_renew_leases(store, 0, err);
+	return rc == CAH_OK ? store_sweep(store, 1, 0, &count, err) : rc;
+}
+
+static int start_tracker(struct run_args *a, struct cah_error *err)
+{
+	const struct tracker_options options = {
+		.store = a->store,
+		.listen = a->listen,
+		.idle_timeout_s = IDLE_TIMEOUT_S,
+	};
+	int rc = forget_workers(a->store, err);
+	if (rc == CAH_OK)
+		rc = tracker_start(&a->tracker, &options, err);
+	if (rc == CAH_OK)
+		log_info(a->common.log, "the pages are at %s",
+			 tracker_url(a->tracker));
+	return rc;
+}
+
+static const char *user_name(void)
+{
+	const struct passwd *user = getpwuid(getuid());
+	return user != NULL ? user->pw_name : "me";
+}
+
+static int run(struct run_args *a, struct work_summary *summary,
+	       struct cancel *cancel, struct cah_error *err)
+{
+	struct work_options options;
+	int rc = worker_opts_open(&a->common, err);
+	if (rc == CAH_OK)
+		rc = worker_opts_apply(&a->common, &options, err);
+	if (rc == CAH_OK)
+		rc = open_book(a, cancel, err);
+	if (rc == CAH_OK)
+		rc = start_tracker(a, err);
+	if (rc == CAH_OK) {
+		options.client.url = tracker_url(a->tracker);
+		options.client.nickname =
+			a->nickname != NULL ? a->nickname : user_name();
+		options.max_jobs = a->jobs;
+		/* Whoever typed the paths may read them. */
+		options.pipeline.stream.allow_files = true;
+		rc = work_run(&options, summary, cancel, err);
+	}
+	tracker_stop(a->tracker);
+	store_close(a->store);
+	return rc;
+}
+
+int cmd_run(int argc, char **argv, struct cancel *cancel)
+{
+	struct run_args args = {
+		.base_url = "https://data.commoncrawl.org/",
+		.listen = "127.0.0.1:0",
+		.paths = argv,
+	};
+	worker_opts_init(&args.common);
+	struct opt opts[WORKER_OPTS_COUNT + OWN_OPTS] = {
+		{"base-url", "URL", "before relative paths; empty: local files",
+		 OPT_TEXT, &args.base_url, 0, 0},
+		{"store", "sqlite:FILE",
+		 "the book; default: tracker.db in --out", OPT_TEXT,
+		 &args.store_uri, 0, 0},
+		{"listen", "ADDR:PORT", "where the pages are", OPT_TEXT,
+		 &args.listen, 0, 0},
+		{"nickname", "NAME", "default: the user's name", OPT_TEXT,
+		 &args.nickname, 0, 0},
+		{"jobs", "N", "stop after so many; 0: until none is open",
+		 OPT_INT, &args.jobs, 0, 1e12},
+	};
+	worker_opts_rows(opts + OWN_OPTS, &args.common);
+	const struct opt_command command = {
+		.name = "run",
+		.operands = "PATHS...",
+		.about = "Does it all in one process: a tracker of its own, a "
+			 "hybrid worker, the dataset.\nPATHS are lists of WAT "
+			 "paths (wat.paths.gz; file or URL) or WAT files. A "
+			 "second start goes on where the first stopped.",
+		.examples = "  cah run wat.paths.gz --model DIR --out shards\n"
+			    "  cah run CC-MAIN-00000.warc.wat.gz --model DIR "
+			    "--out shards --save-images",
+		.opts = opts,
+		.opt_count = WORKER_OPTS_COUNT + OWN_OPTS,
+		.min_operands = 1,
+		.max_operands = -1,
+	};
+	int status = opt_parse(&command, argc, argv, &args.path_count);
+	if (status >= 0)
+		return status;
+
+	struct cah_error err = {0};
+	struct work_summary summary = {0};
+	int rc = run(&args, &summary, cancel, &err);
+	status = worker_opts_report(&args.common, "run", &summary, rc, &err);
+	worker_opts_close(&args.common);
+	return status;
+}

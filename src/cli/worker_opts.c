@@ -1,0 +1,235 @@
+#include "cli/worker_opts.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "cli/cmd.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void worker_opts_init(struct worker_opts *o)
+{
+	const struct fetch_options fetch = fetch_options_default();
+	*o = (struct worker_opts){
+		.threads = 0,
+		.threshold = 0.3,
+		.languages = "en",
+		.concurrency = fetch.concurrency,
+		.image_timeout_s = fetch.total_timeout_ms / 1000,
+		.max_image_bytes = (int64_t)fetch.max_bytes,
+	};
+}
+
+void worker_opts_rows(struct opt *rows, struct worker_opts *o)
+{
+	const struct opt table[WORKER_OPTS_COUNT] = {
+		{"model", "DIR", "folder of a CLIP model (docs/models.md)",
+		 OPT_TEXT, &o->model, 0, 0},
+		{"out", "DIR", "folder for the shards (or file: URI)", OPT_TEXT,
+		 &o->out, 0, 0},
+		{"threads", "N", "decoding threads; 0: one a core", OPT_INT,
+		 &o->threads, 0, PIPELINE_THREADS_MAX},
+		{"threshold", "X", "least similarity of a pair", OPT_REAL,
+		 &o->threshold, -1, 1},
+		{"save-images", NULL, "write NAME.tar (webdataset) too",
+		 OPT_FLAG, &o->save_images, 0, 0},
+		{"no-embeddings", NULL, "write no .npy files", OPT_FLAG,
+		 &o->no_embeddings, 0, 0},
+		{"languages", "LIST", "of the texts, as en,de; all: any",
+		 OPT_TEXT, &o->languages, 0, 0},
+		{"concurrency", "N", "downloads at once", OPT_INT,
+		 &o->concurrency, 1, 10000},
+		{"image-timeout", "SECONDS", "for one image, redirects and all",
+		 OPT_INT, &o->image_timeout_s, 1, 3600},
+		{"max-image-bytes", "BYTES", "largest image file", OPT_INT,
+		 &o->max_image_bytes, 5000, 1 << 30},
+		{"resolve", "HOST:PORT:ADDR", "use ADDR for HOST, as curl does",
+		 OPT_LIST, &o->resolve, 0, 0},
+		{"allow-private-addresses", NULL,
+		 "fetch from this machine and its network too", OPT_FLAG,
+		 &o->allow_private, 0, 0},
+		{"ignore-robots-tag", NULL,
+		 "fetch what X-Robots-Tag: noai and the like forbid", OPT_FLAG,
+		 &o->ignore_robots_tag, 0, 0},
+		{"quiet", NULL, "say only what goes wrong", OPT_FLAG,
+		 &o->is_quiet, 0, 0},
+		{"json", NULL, "results and log lines as JSON", OPT_FLAG,
+		 &o->is_json, 0, 0},
+	};
+	memcpy(rows, table, sizeof(table));
+}
+
+/* A place beyond this machine's folders would be half a promise. */
+static int find_folder(struct worker_opts *o, struct cah_error *err)
+{
+	if (o->out == NULL || o->out[0] == '\0')
+		return cah_fail(err, CAH_EINVALID, "--out is missing");
+	o->folder = o->out;
+	if (strncmp(o->out, "file://", 7) == 0)
+		o->folder = o->out + 7;
+	else if (strstr(o->out, "://") != NULL)
+		return cah_fail(err, CAH_EINVALID,
+				"--out: %s is no folder of this machine",
+				o->out);
+	return file_make_dirs(o->folder, err);
+}
+
+int worker_opts_open(struct worker_opts *o, struct cah_error *err)
+{
+	if (o->model == NULL || o->model[0] == '\0')
+		return cah_fail(err, CAH_EINVALID,
+				"--model is missing: a folder with a CLIP "
+				"model");
+	int rc = find_folder(o, err);
+	if (rc == CAH_OK)
+		rc = pins_new(&o->pins, o->resolve.values, o->resolve.count,
+			      err);
+	if (rc == CAH_OK)
+		rc = log_new(&o->log, stderr,
+			     o->is_quiet ? LOG_ERROR : LOG_INFO, o->is_json,
+			     err);
+	if (rc != CAH_OK)
+		return rc;
+	if (o->threads == 0)
+		o->threads = sysconf(_SC_NPROCESSORS_ONLN);
+	if (o->threads < 1)
+		o->threads = 1;
+	if (o->threads > PIPELINE_THREADS_MAX)
+		o->threads = PIPELINE_THREADS_MAX;
+	const struct clip_options clip = {.threads = (int)o->threads};
+	return clip_open(&o->clip, o->model, &clip, err);
+}
+
+void worker_opts_close(struct worker_opts *o)
+{
+	if (o->clip != NULL)
+		clip_close(o->clip);
+	log_free(o->log);
+	pins_free(o->pins);
+}
+
+static const char *last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+/* "en,de" to the scan's list; "all" is none. */
+static int set_languages(struct worker_opts *o, struct scan_options *scan,
+			 struct cah_error *err)
+{
+	scan->language_count = 0;
+	if (strcmp(o->languages, "all") == 0)
+		return CAH_OK;
+	if (strlen(o->languages) >= sizeof(o->language_text))
+		return cah_fail(err, CAH_EINVALID,
+				"--languages: more than %d bytes",
+				WORKER_OPTS_LANGUAGES_MAX - 1);
+	memcpy(o->language_text, o->languages, strlen(o->languages) + 1);
+	char *rest = o->language_text;
+	for (char *code; (code = strsep(&rest, ",")) != NULL;) {
+		if (scan->language_count == SCAN_LANGUAGES_MAX)
+			return cah_fail(err, CAH_EINVALID,
+					"--languages: more than %d",
+					SCAN_LANGUAGES_MAX);
+		scan->languages[scan->language_count++] = code;
+	}
+	return CAH_OK;
+}
+
+static int ignore_candidate(void *arg, const struct candidate *candidate)
+{
+	(void)arg;
+	(void)candidate;
+	return CAH_OK;
+}
+
+/* A mistake in the options is told before any job is taken. */
+static int check_scan(const struct scan_options *options, struct cah_error *err)
+{
+	struct scan *scan;
+	int rc = scan_new(&scan, options, ignore_candidate, NULL, err);
+	if (rc == CAH_OK)
+		scan_free(scan);
+	return rc;
+}
+
+int worker_opts_apply(struct worker_opts *o, struct work_options *work,
+		      struct cah_error *err)
+{
+	struct pipeline_options *p = &work->pipeline;
+	*work = (struct work_options){
+		.log = o->log,
+		.is_terminal =
+			isatty(STDERR_FILENO) && !o->is_quiet && !o->is_json,
+	};
+	*p = (struct pipeline_options){
+		.clip = o->clip,
+		.model = last_name(o->model),
+		.folder = o->folder,
+		.threads = (int)o->threads,
+		.threshold = o->threshold,
+		.save_images = o->save_images,
+		.save_embeddings = !o->no_embeddings,
+		.scan = scan_options_default(),
+		.fetch = fetch_options_default(),
+		.image = image_limits_default(),
+	};
+	p->fetch.concurrency = (int)o->concurrency;
+	p->fetch.total_timeout_ms = o->image_timeout_s * 1000;
+	p->fetch.max_bytes = (size_t)o->max_image_bytes;
+	p->fetch.allow_private = o->allow_private;
+	p->fetch.ignore_robots_tag = o->ignore_robots_tag;
+	p->fetch.pins = o->pins;
+	p->stream.pins = o->pins;
+	p->stream.allow_private = o->allow_private;
+	memcpy(o->resolve_entries, o->resolve.values,
+	       o->resolve.count * sizeof(o->resolve.values[0]));
+	o->resolve_entries[o->resolve.count] = NULL;
+	work->client.resolve = o->resolve_entries;
+	work->client.type = CAH_HYBRID;
+	int rc = set_languages(o, &p->scan, err);
+	return rc == CAH_OK ? check_scan(&p->scan, err) : rc;
+}
+
+static void print_json(const struct work_summary *s, int rc,
+		       const struct cah_error *err)
+{
+	json_t *fates = json_object();
+	for (int i = 0; i < CAH_FATE_COUNT; i++)
+		json_object_set_new(fates, fate_key(i),
+				    json_integer(s->fates.n[i]));
+	json_t *report = json_pack(
+		"{s:I, s:I, s:I, s:I, s:f, s:o}", "jobs", s->jobs,
+		"jobs_too_late", s->lost, "candidates", fate_total(&s->fates),
+		"kept", s->kept, "seconds", s->seconds, "fates", fates);
+	if (rc != CAH_OK)
+		json_object_set_new(report, "error", json_string(err->text));
+	json_dumpf(report, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(report);
+}
+
+int worker_opts_report(const struct worker_opts *o, const char *command,
+		       const struct work_summary *s, int rc,
+		       const struct cah_error *err)
+{
+	/* Without a log it was the options that were wrong. */
+	if (o->log == NULL)
+		return opt_report(command, err);
+	if (o->is_json)
+		print_json(s, rc, err);
+	log_info(o->log,
+		 "%lld jobs done, %lld candidates, %lld pairs kept, %.1f s",
+		 (long long)s->jobs, (long long)fate_total(&s->fates),
+		 (long long)s->kept, s->seconds);
+	if (rc == CAH_OK)
+		return EXIT_DONE;
+	if (rc == CAH_ECANCELLED) {
+		log_info(o->log, "stopped; the job in hand was given back");
+		return EXIT_INTERRUPTED;
+	}
+	return opt_report(command, err);
+}

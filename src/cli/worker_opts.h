@@ -1,0 +1,66 @@
+/* worker_opts.h: the options that `cah work`, `cah run` and `cah demo` share,
+ * and what they make of them. Main thread. */
+#ifndef CLI_WORKER_OPTS_H
+#define CLI_WORKER_OPTS_H
+
+#include "cli/opt.h"
+#include "worker/work.h"
+
+enum {
+	WORKER_OPTS_COUNT = 15,          /* rows of worker_opts_rows */
+	WORKER_OPTS_LANGUAGES_MAX = 256, /* bytes of --languages */
+};
+
+struct worker_opts {
+	/* as given */
+	const char *model;
+	const char *out;
+	int64_t threads;
+	double threshold;
+	bool save_images;
+	bool no_embeddings;
+	const char *languages;
+	int64_t concurrency;
+	int64_t image_timeout_s;
+	int64_t max_image_bytes;
+	struct opt_list resolve;
+	bool allow_private;
+	bool ignore_robots_tag;
+	bool is_quiet;
+	bool is_json;
+	/* made by worker_opts_open */
+	struct pins *pins;
+	struct clip *clip;
+	struct log *log;
+	const char *folder; /* of --out */
+	char language_text[WORKER_OPTS_LANGUAGES_MAX];
+	const char *resolve_entries[OPT_LIST_MAX + 1]; /* NULL-terminated */
+};
+
+/* The defaults. */
+void worker_opts_init(struct worker_opts *opts);
+
+/* Writes WORKER_OPTS_COUNT rows to @rows, their values in @opts. */
+void worker_opts_rows(struct opt *rows, struct worker_opts *opts);
+
+/* Checks what was given, starts the log, loads the model. The caller ends with
+ * worker_opts_close whatever comes. Errors: CAH_EINVALID, those of clip_open.
+ */
+CAH_MUST_CHECK int worker_opts_open(struct worker_opts *opts,
+				    struct cah_error *err);
+void worker_opts_close(struct worker_opts *opts);
+
+/* Fills in @work what the options say; client.url, client.nickname and
+ * max_jobs are the command's. Errors: CAH_EINVALID (languages). */
+CAH_MUST_CHECK int worker_opts_apply(struct worker_opts *opts,
+				     struct work_options *work,
+				     struct cah_error *err);
+
+/* Says how it ended: the sums, as text in the log or, with --json, as one
+ * object on standard output. Returns the exit status: EXIT_INTERRUPTED after
+ * Ctrl-C, else as opt_report. Also where worker_opts_open failed. */
+int worker_opts_report(const struct worker_opts *opts, const char *command,
+		       const struct work_summary *summary, int rc,
+		       const struct cah_error *err);
+
+#endif
