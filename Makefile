@@ -68,7 +68,7 @@ lint: all
 
 format:
 	git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
-	.venv/bin/ruff format python tests tools
+	.venv/bin/ruff format .
 
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-python \
