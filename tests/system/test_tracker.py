@@ -689,7 +689,7 @@ def test_what_was_answered_outlives_a_kill(import_jobs, start_tracker):
 
 def test_an_idle_worker_is_swept_and_a_live_one_stays(import_jobs, start_tracker):
     import_jobs(10)
-    tracker = start_tracker("--idle-timeout", 1, "--quiet")
+    tracker = start_tracker("--idle-timeout", 3, "--quiet")
     idle = tracker.new_worker()
     live = tracker.new_worker()
     take(tracker, idle)
