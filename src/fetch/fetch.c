@@ -291,6 +291,7 @@ static bool request(struct task *task, int64_t now_ms)
 		.address = address,
 		.port = task->target.port,
 		.time_ms = task->left_ms,
+		.is_first = !task->site->was_used,
 		.body = &task->job->body,
 		.user = task,
 	};
@@ -375,6 +376,7 @@ static void finish_transfer(struct task *task, CURLcode code, int64_t now_ms)
 {
 	struct transfer_result result;
 	transfer_judge(task->transfer, &result, code);
+	task->site->was_used |= code == CURLE_OK;
 	task->job->http_status = result.http_status;
 	task->left_ms -= now_ms - task->begun_ms;
 	if (result.redirect != NULL) {

@@ -37,8 +37,9 @@ struct site {
 	int64_t asked_ms;
 	int64_t known_ms;
 	struct task_list waiting;
-	int running; /* transfers */
-	void *owner; /* of the table */
+	int running;   /* transfers */
+	bool was_used; /* a connection may have been left open */
+	void *owner;   /* of the table */
 	int port;
 	char *host; /* behind the key */
 	char key[]; /* HOST:PORT */

@@ -190,6 +190,10 @@ int transfer_begin(struct transfer *transfer,
 	transfer->has_verdict = false;
 	buf_reset(request->body);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, request->user);
+	/* libcurl looks through all connections to the same address, and polls
+	 * each: hundreds where hosts share one, as in content networks. */
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT,
+			 request->is_first ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->time_ms);
 	if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK)
 		return cah_fail(err, CAH_ENOMEM, "libcurl: out of memory");

@@ -51,6 +51,7 @@ struct transfer_request {
 	const char *address; /* as an URL's host has it */
 	int port;
 	int64_t time_ms; /* at most, all of it */
+	bool is_first;   /* there can be no connection to this host and port */
 	struct buf *body;
 	void *user; /* CURLOPT_PRIVATE */
 };
