@@ -6,6 +6,7 @@ import subprocess
 import urllib.parse
 
 import pytest
+from conftest import Tracker
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -56,13 +57,26 @@ def check(text):
     return page
 
 
-@pytest.fixture
-def hostile(import_jobs, start_tracker, tmp_path):
-    """A tracker whose workers, leaders and banner are all hostile."""
-    import_jobs(50)
-    secret = tmp_path / "secret"
-    secret.write_text("secret")
-    tracker = start_tracker("--admin-token-file", secret, "--quiet")
+@pytest.fixture(scope="module")
+def hostile(cah, tmp_path_factory):
+    """A tracker whose workers, leaders and banner are all hostile; only read."""
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "secret").write_text("secret")
+    listing = folder / "wat.paths"
+    listing.write_text("".join(f"wat/{k}.warc.wat.gz\n" for k in range(50)))
+    store = folder / "tracker.db"
+    subprocess.run(
+        [cah, "jobs", "import", listing, "--store", f"sqlite:{store}", "--quiet"],
+        check=True,
+    )
+    args = ["--admin-token-file", folder / "secret", "--quiet"]
+    tracker = Tracker(cah, store, args).start()
+    fill(tracker)
+    yield tracker
+    assert tracker.stop() == 0
+
+
+def fill(tracker):
     for i in range(60):
         text = HOSTILE[i % len(HOSTILE)]
         type = ("HYBRID", "CPU")[i // len(HOSTILE) % 2]
@@ -76,7 +90,6 @@ def hostile(import_jobs, start_tracker, tmp_path):
             assert tracker.post("/api/markAsDone", done).status == 200
     banner = {"password": "secret", "text": HOSTILE[0]}
     assert tracker.post("/admin/set-banner", banner).status == 200
-    return tracker
 
 
 def worker_links(page):
@@ -179,11 +192,11 @@ def test_a_browser_is_told_to_load_nothing_else(hostile):
         ({"Host": ""}, None),
     ],
 )
-def test_install_shows_the_address_by_which_it_was_reached(tracker, headers, url):
-    page = check(tracker.get("/install", headers=headers).text)
+def test_install_shows_the_address_by_which_it_was_reached(hostile, headers, url):
+    page = check(hostile.get("/install", headers=headers).text)
     text = "".join(page.text)
-    assert f"--tracker {url or tracker.url + '/'}\n" in text + "\n"
-    assert f'url="{url or tracker.url + "/"}"' in text
+    assert f"--tracker {url or hostile.url + '/'}\n" in text + "\n"
+    assert f'url="{url or hostile.url + "/"}"' in text
     assert "rm -rf" not in text
     assert "reboot" not in text
 

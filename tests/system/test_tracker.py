@@ -14,6 +14,7 @@ import time
 import urllib.parse
 
 import pytest
+from conftest import Tracker
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -27,6 +28,15 @@ CALLS = [
         (ROOT / "src/wire/routes.def").read_text(),
     )
 ]
+
+
+@pytest.fixture(scope="module")
+def idle_tracker(cah, tmp_path_factory):
+    """A tracker without jobs, for tests that change nothing."""
+    store = tmp_path_factory.mktemp("idle") / "tracker.db"
+    tracker = Tracker(cah, store, ["--quiet"]).start()
+    yield tracker
+    assert tracker.stop() == 0
 
 
 @pytest.fixture
@@ -767,29 +777,29 @@ def raw(tracker, data):
 @pytest.mark.parametrize(
     "path", ["/", "/data", "/install", "/leaderboard", "/api/jobCount", "/style.css"]
 )
-def test_head_answers_as_get_without_a_body(tracker, path):
-    got = tracker.get(path)
-    head = tracker.get(path, method="HEAD")
+def test_head_answers_as_get_without_a_body(idle_tracker, path):
+    got = idle_tracker.get(path)
+    head = idle_tracker.get(path, method="HEAD")
     assert (head.status, head.body) == (200, b"")
     for name in ("Content-Type", "Content-Length"):
         assert head.headers[name] == got.headers[name], name
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_other_methods_are_refused(tracker, method, path):
+def test_other_methods_are_refused(idle_tracker, method, path):
     path = path.replace("{type}", "cpu").replace("{name}", "x")
     others = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
     others -= {"GET", "HEAD"} if method == "GET" else {"POST"}
     for other in others:
-        answer = tracker.get(path, method=other)
+        answer = idle_tracker.get(path, method=other)
         assert answer.status == 405, other
         allowed = "GET, HEAD" if method == "GET" else "POST"
         assert answer.headers["Allow"] == allowed
 
 
 @pytest.mark.parametrize("path", ["/data/", "//data", "/./data"])
-def test_slashes_too_many_are_let_pass(tracker, path):
-    assert tracker.get(path).status == (404 if "." in path else 200)
+def test_slashes_too_many_are_let_pass(idle_tracker, path):
+    assert idle_tracker.get(path).status == (404 if "." in path else 200)
 
 
 def test_a_base_url_with_a_final_slash_works(tracker):
@@ -817,8 +827,8 @@ def test_a_body_may_be_of_64_kib(tracker):
     assert tracker.post("/api/isCompleted", body).status == 413
 
 
-def test_a_chunked_body_is_counted(tracker):
-    connection = http.client.HTTPConnection(tracker.address, timeout=PATIENCE)
+def test_a_chunked_body_is_counted(idle_tracker):
+    connection = http.client.HTTPConnection(idle_tracker.address, timeout=PATIENCE)
     for size, status in [(100, 404), (100_000, 413)]:
         pieces = iter([b'{"token": "', b"x" * size, b'"}'])
         connection.request("POST", "/api/newJob", pieces, encode_chunked=True)
@@ -839,17 +849,17 @@ def test_a_chunked_body_is_counted(tracker):
         ("", 415),
     ],
 )
-def test_a_body_says_that_it_is_json(tracker, type, status):
+def test_a_body_says_that_it_is_json(idle_tracker, type, status):
     body = json.dumps({"token": NOBODY}).encode()
-    answer = tracker.post("/api/newJob", body, headers={"Content-Type": type})
+    answer = idle_tracker.post("/api/newJob", body, headers={"Content-Type": type})
     assert answer.status == status
 
 
-def test_a_body_without_a_type_is_read_as_json(tracker):
+def test_a_body_without_a_type_is_read_as_json(idle_tracker):
     body = json.dumps({"token": NOBODY}).encode()
     head = b"POST /api/newJob HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     size = b"Content-Length: %d\r\n\r\n" % len(body)
-    assert raw(tracker, head + size + body) == 404
+    assert raw(idle_tracker, head + size + body) == 404
 
 
 @pytest.mark.parametrize(
@@ -867,9 +877,9 @@ def test_a_body_without_a_type_is_read_as_json(tracker):
         (b'{"token": 1e999}', 400),
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(tracker, body, status):
+def test_a_body_that_is_no_json_object_is_refused(idle_tracker, body, status):
     headers = {"Content-Type": "application/json"}
-    answer = tracker.post("/api/newJob", body, headers=headers)
+    answer = idle_tracker.post("/api/newJob", body, headers=headers)
     assert answer.status == status
     assert len(answer.text.splitlines()) == 1
 
