@@ -10,6 +10,7 @@ import pickle
 import random
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -684,6 +685,37 @@ def test_full_wats_are_done_at_once(world):
     with pytest.raises(errors.ZeroJobError):
         client.newJob()
     assert cah.init(world.url, "gpu", "GPU").jobCount() == 4
+
+
+def test_trackers_are_had_by_https_from_whom_one_trusts(fake_server, tmp_path):
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+        f" -days 2 -subj /CN=test -addext subjectAltName=IP:127.0.0.1"
+        f" -keyout {key} -out {cert}",
+        shell=True,
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    packed, plain = wat_bytes(1)
+
+    def play(handler):
+        if handler.path == "/a.gz":
+            handler.reply(200, packed)
+        else:
+            tracker_of({"/api/newJob": (200, job_of(url + "/a.gz"))})(handler)
+
+    server = fake_server(play)
+    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
+    url = server.url.replace("http:", "https:")
+    with pytest.raises(errors.ServerError, match="certificate"):
+        cah.init(url, "me")
+    client = cah.init(url, "me", ca_file=str(cert))
+    client.newJob()
+    client.downloadShard(tmp_path / "a.wat")
+    assert (tmp_path / "a.wat").read_bytes() == plain
 
 
 def test_markjobasdone_still_works_with_a_warning(world):
