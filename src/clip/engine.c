@@ -9,32 +9,48 @@ enum {
 	MATTER_MAX = 200, /* bytes of what OpenVINO says */
 };
 
-/* Of a C++ exception: lines of where it was thrown and by which check, then
- * what is the matter. */
+/* Of a C++ exception: lines of where it was thrown, by which check and in which
+ * step, then what is the matter. */
 static struct slice matter_of(const char *text)
 {
-	struct slice best = {NULL, 0};
+	static const char *const before[] = {
+		"Exception from",
+		"Check '",
+		"FrontEnd API failed",
+		"Loading input model",
+		"Model wasn't fully converted",
+	};
+	struct slice line = {NULL, 0};
 	while (text != NULL && *text != '\0') {
-		struct slice line = {text, strcspn(text, "\n")};
-		text += line.len + (text[line.len] == '\n');
-		if (line.len == 0 ||
-		    slice_starts(line, SLICE("Exception from")))
-			continue;
-		best = line;
-		if (!slice_starts(line, SLICE("Check '")) &&
-		    !slice_starts(line, SLICE("FrontEnd API failed")))
+		struct slice next = {text, strcspn(text, "\n")};
+		text += next.len + (text[next.len] == '\n');
+		bool is_before = next.len == 0;
+		for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+			is_before = is_before ||
+				    slice_starts(next, slice_of(before[i]));
+		if (next.len > 0)
+			line = next;
+		if (!is_before)
 			break;
 	}
-	return best;
+	return line;
+}
+
+void engine_hide_bytes(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x7f || (unsigned char)*text < ' ')
+			*text = '?';
 }
 
 int engine_fail(struct cah_error *err, int code, const char *what)
 {
 	char *message = (char *)ov_get_last_err_msg();
 	struct slice matter = matter_of(message);
-	if (matter.len > MATTER_MAX)
-		matter.len = MATTER_MAX;
-	cah_fail(err, code, "%s: %.*s", what, SLICE_FMT(matter));
+	char line[MATTER_MAX];
+	(void)snprintf(line, sizeof(line), "%.*s", SLICE_FMT(matter));
+	engine_hide_bytes(line);
+	cah_fail(err, code, "%s: %s", what, line);
 	ov_free(message);
 	return code;
 }

@@ -47,6 +47,7 @@ static bool look_at(struct port *out, ov_output_const_port_t *port)
 	if (ov_port_get_any_name(port, &name) == OK && name != NULL)
 		(void)snprintf(out->name, sizeof(out->name), "%s", name);
 	ov_free(name);
+	engine_hide_bytes(out->name);
 	bool is_known = ov_port_get_partial_shape(port, &shape) == OK;
 	if (is_known && shape.rank.min == shape.rank.max &&
 	    shape.rank.max <= RANK_MAX) {

@@ -16,6 +16,9 @@ struct engine {
 /* cah_fail with what OpenVINO says of its last failure. */
 int engine_fail(struct cah_error *err, int code, const char *what);
 
+/* Names in a graph may be any bytes: shows what is not ASCII as '?'. */
+void engine_hide_bytes(char *text);
+
 /* A graph that was read, checked and compiled. */
 struct graph {
 	ov_compiled_model_t *model;

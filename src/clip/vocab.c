@@ -65,10 +65,8 @@ int vocab_add_tokens(struct vocab *v, const json_t *object, const char *name,
 		struct slice token = {json_object_iter_key(i),
 				      json_object_iter_key_len(i)};
 		if (!json_is_integer(id))
-			return cah_fail(
-				err, CAH_EFORMAT,
-				"%s: the id of '%.*s' is no integer", name,
-				(int)(token.len % VOCAB_TOKEN_MAX), token.data);
+			return cah_fail(err, CAH_EFORMAT,
+					"%s: a token's id is no integer", name);
 		int rc = vocab_add_token(v, token, json_integer_value(id), name,
 					 err);
 		if (rc != CAH_OK)

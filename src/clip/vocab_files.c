@@ -255,7 +255,14 @@ static int read_specials(struct vocab *v, const char *folder,
 				v->context);
 	if (v->context == INT_MAX)
 		v->context = VOCAB_CONTEXT_USUAL;
-	if (v->start == VOCAB_NONE || v->end == VOCAB_NONE)
+	const json_t *size = json_object_get(text, "vocab_size");
+	if (json_is_integer(size) && json_integer_value(size) <= v->biggest)
+		rc = cah_fail(err, CAH_EFORMAT,
+			      "%s: token %d is not among the %lld of "
+			      "config.json",
+			      folder, (int)v->biggest,
+			      (long long)json_integer_value(size));
+	else if (v->start == VOCAB_NONE || v->end == VOCAB_NONE)
 		rc = cah_fail(err, CAH_EFORMAT,
 			      "%s: the vocabulary has no start or end of text",
 			      folder);
