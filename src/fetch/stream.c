@@ -568,6 +568,9 @@ static int open_http(struct stream *stream, struct cah_error *err)
 	    curl_easy_setopt(stream->easy, CURLOPT_CAINFO, stream->ca_file) !=
 		    CURLE_OK)
 		return cah_fail(err, CAH_ENOMEM, "libcurl: out of memory");
+	/* Else closing waits for the system's resolver, which takes its time
+	 * where no name server answers. */
+	curl_easy_setopt(stream->easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(stream->easy, CURLOPT_HTTP_VERSION,
 			 CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(stream->easy, CURLOPT_BUFFERSIZE, (long)STREAM_CHUNK);
