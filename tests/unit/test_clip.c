@@ -390,8 +390,8 @@ static void clip__embeds_texts_of_any_length_in_their_order(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {
-		"a red circle and two blue stars left of a green square on a "
-		"dark background with stripes and dots",
+		("a red circle and two blue stars left of a green square on a "
+		 "dark background with stripes and dots"),
 		"a",
 		"",
 		"two small yellow triangles",
