@@ -55,7 +55,7 @@ asan: | deps
 tsan: | deps
 	@[ -f build-tsan/build.ninja ] || $(MESON) setup build-tsan \
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
-	TSAN_OPTIONS=halt_on_error=1 \
+	TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/tests/tsan.supp" \
 		$(MESON) test -C build-tsan --print-errorlogs
 
 # FUZZ_SECONDS for each target.
