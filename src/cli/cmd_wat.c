@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cli/languages.h"
 #include "cli/opt.h"
 #include "cli/sink.h"
 #include "wire/json.h"
@@ -42,7 +43,7 @@ static struct settings {
 
 struct wat {
 	struct source_request request;
-	char *languages; /* what request.scan.languages points into */
+	struct languages languages;
 	struct pins *pins;
 	struct sink *sink;
 	line_fn add_line;
@@ -247,25 +248,6 @@ static int read_format(struct wat *wat, struct cah_error *err)
 	return CAH_OK;
 }
 
-static int read_languages(struct wat *wat, struct cah_error *err)
-{
-	struct scan_options *scan = &wat->request.scan;
-	if (settings.languages == NULL)
-		return CAH_OK;
-	wat->languages = strdup(settings.languages);
-	if (wat->languages == NULL)
-		return cah_fail(err, CAH_ENOMEM, "out of memory");
-	char *rest = wat->languages;
-	for (char *code; (code = strsep(&rest, ",")) != NULL;) {
-		if (scan->language_count == SCAN_LANGUAGES_MAX)
-			return cah_fail(err, CAH_EINVALID,
-					"--languages: more than %d",
-					SCAN_LANGUAGES_MAX);
-		scan->languages[scan->language_count++] = code;
-	}
-	return CAH_OK;
-}
-
 static int read_settings(struct wat *wat, struct cancel *cancel,
 			 struct cah_error *err)
 {
@@ -278,14 +260,14 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 	request->progress = on_progress;
 	request->arg = wat;
 	if (settings.has_no_rules)
-		request->scan.rules = (struct text_rules){
-			.max_characters = INT_MAX, .max_repeated = 1};
+		request->scan.rules = text_rules_none();
 	request->scan.has_rules = !settings.is_urls_only;
 	int rc = read_piece(wat, err);
 	if (rc == CAH_OK)
 		rc = read_format(wat, err);
-	if (rc == CAH_OK)
-		rc = read_languages(wat, err);
+	if (rc == CAH_OK && settings.languages != NULL)
+		rc = languages_read(&wat->languages, &request->scan,
+				    settings.languages, err);
 	if (rc == CAH_OK && settings.is_urls_only && settings.languages != NULL)
 		rc = cah_fail(err, CAH_EINVALID,
 			      "--urls-only goes without --languages");
@@ -372,8 +354,8 @@ static const struct opt opts[] = {
 	{"format", "FORMAT", "jsonl or tsv", OPT_TEXT, &settings.format, 0, 0},
 	{"piece", "0|1", "read the first or the second half only", OPT_TEXT,
 	 &settings.piece, 0, 0},
-	{"languages", "LIST", "keep only texts in these: en,de,...", OPT_TEXT,
-	 &settings.languages, 0, 0},
+	{"languages", "LIST", "keep only texts in these: en,de,...; all: any",
+	 OPT_TEXT, &settings.languages, 0, 0},
 	{"no-rules", NULL, "no text rules: duplicates are dropped still",
 	 OPT_FLAG, &settings.has_no_rules, 0, 0},
 	{"urls-only", NULL, "judge nothing but URLs", OPT_FLAG,
@@ -426,7 +408,6 @@ int cmd_wat(int argc, char **argv, struct cancel *cancel)
 	int rc = run(&wat, count, argv, cancel, &err);
 	log_free(wat.progress);
 	pins_free(wat.pins);
-	free(wat.languages);
 	if (rc == CAH_OK)
 		return EXIT_DONE;
 	if (err.text[0] == '\0')

@@ -41,6 +41,8 @@ static int catch_signals(struct cah_error *err)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A file that may not grow is an error of write, as a full disk is. */
+	signal(SIGXFSZ, SIG_IGN);
 	return CAH_OK;
 }
 

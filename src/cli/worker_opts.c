@@ -116,46 +116,6 @@ static const char *last_name(const char *path)
 	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
 }
 
-/* "en,de" to the scan's list; "all" is none. */
-static int set_languages(struct worker_opts *o, struct scan_options *scan,
-			 struct cah_error *err)
-{
-	scan->language_count = 0;
-	if (strcmp(o->languages, "all") == 0)
-		return CAH_OK;
-	if (strlen(o->languages) >= sizeof(o->language_text))
-		return cah_fail(err, CAH_EINVALID,
-				"--languages: more than %d bytes",
-				WORKER_OPTS_LANGUAGES_MAX - 1);
-	memcpy(o->language_text, o->languages, strlen(o->languages) + 1);
-	char *rest = o->language_text;
-	for (char *code; (code = strsep(&rest, ",")) != NULL;) {
-		if (scan->language_count == SCAN_LANGUAGES_MAX)
-			return cah_fail(err, CAH_EINVALID,
-					"--languages: more than %d",
-					SCAN_LANGUAGES_MAX);
-		scan->languages[scan->language_count++] = code;
-	}
-	return CAH_OK;
-}
-
-static int ignore_candidate(void *arg, const struct candidate *candidate)
-{
-	(void)arg;
-	(void)candidate;
-	return CAH_OK;
-}
-
-/* A mistake in the options is told before any job is taken. */
-static int check_scan(const struct scan_options *options, struct cah_error *err)
-{
-	struct scan *scan;
-	int rc = scan_new(&scan, options, ignore_candidate, NULL, err);
-	if (rc == CAH_OK)
-		scan_free(scan);
-	return rc;
-}
-
 int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 		      struct cah_error *err)
 {
@@ -190,8 +150,7 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 	o->resolve_entries[o->resolve.count] = NULL;
 	work->client.resolve = o->resolve_entries;
 	work->client.type = CAH_HYBRID;
-	int rc = set_languages(o, &p->scan, err);
-	return rc == CAH_OK ? check_scan(&p->scan, err) : rc;
+	return languages_read(&o->language_list, &p->scan, o->languages, err);
 }
 
 static void print_json(const struct work_summary *s, int rc,
@@ -221,10 +180,13 @@ int worker_opts_report(const struct worker_opts *o, const char *command,
 		return opt_report(command, err);
 	if (o->is_json)
 		print_json(s, rc, err);
-	log_info(o->log,
-		 "%lld jobs done, %lld candidates, %lld pairs kept, %.1f s",
-		 (long long)s->jobs, (long long)fate_total(&s->fates),
-		 (long long)s->kept, s->seconds);
+	/* A failure is told in one line where nothing was done before. */
+	if (rc == CAH_OK || rc == CAH_ECANCELLED || s->jobs > 0)
+		log_info(o->log,
+			 "%lld jobs done, %lld candidates, %lld pairs kept, "
+			 "%.1f s",
+			 (long long)s->jobs, (long long)fate_total(&s->fates),
+			 (long long)s->kept, s->seconds);
 	if (rc == CAH_OK)
 		return EXIT_DONE;
 	if (rc == CAH_ECANCELLED) {

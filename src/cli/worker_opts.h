@@ -3,12 +3,12 @@
 #ifndef CLI_WORKER_OPTS_H
 #define CLI_WORKER_OPTS_H
 
+#include "cli/languages.h"
 #include "cli/opt.h"
 #include "worker/work.h"
 
 enum {
-	WORKER_OPTS_COUNT = 15,          /* rows of worker_opts_rows */
-	WORKER_OPTS_LANGUAGES_MAX = 256, /* bytes of --languages */
+	WORKER_OPTS_COUNT = 15, /* rows of worker_opts_rows */
 };
 
 struct worker_opts {
@@ -33,7 +33,7 @@ struct worker_opts {
 	struct clip *clip;
 	struct log *log;
 	const char *folder; /* of --out */
-	char language_text[WORKER_OPTS_LANGUAGES_MAX];
+	struct languages language_list;
 	const char *resolve_entries[OPT_LIST_MAX + 1]; /* NULL-terminated */
 };
 

@@ -6,13 +6,11 @@
 #include "wat/language.h"
 #include "wat/url.h"
 
-#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 
 enum {
 	MD5_LEN = 16,             /* bytes */
-	LANGUAGE_CODE_MAX = 10,   /* bytes: "zh-Hant", "xx-Qaai" */
 	ATTRIBUTE_MAX = 64 << 10, /* bytes of a URL as it stands in a page; no
 				     longer one is resolved */
 };
@@ -32,25 +30,6 @@ struct judge {
 	bool has_base;
 };
 
-/* CLD2's codes are letters with a subtag now and then. Which ones there are
- * depends on its tables, so only the form is checked. */
-static bool is_language_code(const char *code)
-{
-	size_t len = strlen(code);
-	size_t main_len = strcspn(code, "-");
-	if (main_len < 2 || main_len > 3 || len > LANGUAGE_CODE_MAX ||
-	    len == main_len + 1)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		bool is_fine = i < main_len ? islower((unsigned char)code[i])
-					    : isalpha((unsigned char)code[i]) ||
-						      code[i] == '-';
-		if (!is_fine)
-			return false;
-	}
-	return true;
-}
-
 static int check_options(const struct scan_options *options,
 			 struct cah_error *err)
 {
@@ -59,9 +38,9 @@ static int check_options(const struct scan_options *options,
 		return cah_fail(err, CAH_EINVALID, "more than %d languages",
 				SCAN_LANGUAGES_MAX);
 	for (int i = 0; i < options->language_count; i++)
-		if (!is_language_code(options->languages[i]))
+		if (!language_is_known(slice_of(options->languages[i])))
 			return cah_fail(err, CAH_EINVALID,
-					"'%s' is no language code (such as en)",
+					"'%s' is no language that CLD2 knows",
 					options->languages[i]);
 	return CAH_OK;
 }
@@ -250,14 +229,14 @@ static int judge_url(struct judge *judge, struct candidate *c, struct slice url)
 
 static enum fate judge_language(const struct judge *judge, struct candidate *c)
 {
-	if (judge->options.language_count == 0)
+	const struct scan_options *o = &judge->options;
+	if (o->language_count == 0 && !o->tells_language)
 		return CAH_FATE_KEPT;
-	struct slice code = slice_of(language_of(c->text).code);
-	c->language = code;
-	for (int i = 0; i < judge->options.language_count; i++)
-		if (slice_equal(code, slice_of(judge->options.languages[i])))
-			return CAH_FATE_KEPT;
-	return CAH_FATE_LANGUAGE;
+	struct language language = language_of(c->text);
+	c->language = slice_of(language.code);
+	return language_is_wanted(&language, o->languages, o->language_count)
+		       ? CAH_FATE_KEPT
+		       : CAH_FATE_LANGUAGE;
 }
 
 /* False where libcrypto is out of memory. */

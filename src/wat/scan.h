@@ -44,6 +44,7 @@ struct scan_options {
 	const char *languages[SCAN_LANGUAGES_MAX]; /* codes, borrowed; none:
 						      any language */
 	int language_count;
+	bool tells_language; /* also where any is wanted */
 	bool has_rules; /* false: neither rules, language nor dedup */
 	bool is_plain;  /* the file is plain WARC; looked at only where start is
 			   not 0, for at 0 the file itself tells */

@@ -93,6 +93,19 @@ static int on_tick(void *arg, const struct pipeline_progress *progress)
 	return lost;
 }
 
+/* After a job that somebody else has by now. A tracker that forgets a worker
+ * sooner than a shard takes would have it work for nothing for ever. */
+static int begin_anew(struct work *w, struct cah_error *err)
+{
+	w->summary->lost++;
+	if (++w->failures >= WORK_FAILURES_MAX)
+		return cah_fail(err, CAH_ETIMEDOUT,
+				"the tracker gave %d jobs in a row to somebody "
+				"else before they were done",
+				w->failures);
+	return cah_client_recreate(w->client, err);
+}
+
 static int run_shard(struct work *w, const struct pipeline_work *job,
 		     struct pipeline_result *result, struct cah_error *err)
 {
@@ -138,11 +151,8 @@ static int report(struct work *w, const struct pipeline_work *job,
 		log_warn(w->options->log,
 			 "shard %s came too late, it is dropped: %s", w->name,
 			 err->text);
-		w->summary->lost++;
 		rc = shard_remove(w->options->pipeline.folder, w->name, err);
-		if (rc == CAH_OK)
-			rc = cah_client_recreate(w->client, err);
-		return rc;
+		return rc == CAH_OK ? begin_anew(w, err) : rc;
 	}
 	if (rc != CAH_OK)
 		return rc;
@@ -165,8 +175,7 @@ static int after_failure(struct work *w, int rc, struct cah_error *err)
 		log_warn(w->options->log,
 			 "the tracker has given shard %s to somebody else",
 			 w->name);
-		w->summary->lost++;
-		return cah_client_recreate(w->client, err);
+		return begin_anew(w, err);
 	}
 	log_error(w->options->log, "shard %s failed: %s", w->name, err->text);
 	if (++w->failures >= WORK_FAILURES_MAX || rc == CAH_ENOMEM)

@@ -9,7 +9,7 @@
 #include <cah/client.h>
 
 enum {
-	WORK_FAILURES_MAX = 3,  /* jobs in a row that fail before it gives up */
+	WORK_FAILURES_MAX = 3,  /* jobs in a row that fail or come too late */
 	WORK_HEARTBEAT_S = 10,  /* between two signs of life to the tracker */
 	WORK_GOODBYE_MS = 5000, /* for giving the job back after Ctrl-C */
 };
@@ -40,8 +40,8 @@ struct work_summary {
 /* Works until no job is open, max_jobs are done or @cancel is set; what it did
  * is in *out in any case. A shard that is already in the folder, whole, from
  * the same WAT and piece, is reported without being made again. Errors:
- * CAH_ECANCELLED (the job was given back), those of cah_client_init and
- * pipeline_run (after WORK_FAILURES_MAX). */
+ * CAH_ECANCELLED (the job was given back), those of cah_client_init; after
+ * WORK_FAILURES_MAX those of pipeline_run, CAH_ETIMEDOUT. */
 CAH_MUST_CHECK int work_run(const struct work_options *options,
 			    struct work_summary *out, struct cancel *cancel,
 			    struct cah_error *err);

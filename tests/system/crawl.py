@@ -48,14 +48,21 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # a worker opens dozens of connections at once
+
+    def handle_error(self, request, client_address):
+        """Workers that are stopped hang up in the middle."""
+
+
 class Web:
     """`gate`, an Event, holds all images back until it is set."""
 
     def __init__(self, folder):
         self.requests = []
         self.gate = None
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.web = self
         self.server.world = folder
         self.port = self.server.server_address[1]

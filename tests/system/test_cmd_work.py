@@ -222,6 +222,10 @@ def test_a_killed_worker_leaves_no_half_shard(project, worker, web, tmp_path):
     assert list(out.glob("*.stats.json")) == []
     web.gate.set()
     wait_for(lambda: open_jobs(tracker) == 4, "the job to be open again")
+    # This worker is to live longer than three seconds.
+    tracker.stop()
+    tracker.args = []
+    tracker.start()
 
     status, _, err = finish(worker(tracker))
     assert status == 0, err
