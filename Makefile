@@ -37,6 +37,11 @@ $(BUILD)/build.ninja: | deps
 install: all
 	$(MESON) install -C $(BUILD)
 
+# The dataset stays in $(BUILD)/demo, to be looked at.
+demo: all
+	@rm -rf $(BUILD)/demo
+	@$(BUILD)/cah demo --out $(BUILD)/demo
+
 # The unit tests and the fuzz targets' corpora, then what a user does.
 test: all check system
 
