@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CAH_BUILD", ROOT / "build")).resolve()
 START_SECONDS = 30  # a started program must say where it listens
 STOP_SECONDS = 10
+SECRET = "a secret of the organiser"
 
 
 @pytest.fixture(scope="session")
@@ -220,6 +221,29 @@ def tracker(import_jobs, start_tracker):
     """A tracker with ten WATs (twenty jobs) in a store of its own."""
     import_jobs(10)
     return start_tracker()
+
+
+@pytest.fixture(scope="module")
+def idle_tracker(cah, tmp_path_factory):
+    """A tracker without jobs, for tests that change nothing."""
+    store = tmp_path_factory.mktemp("idle") / "tracker.db"
+    tracker = Tracker(cah, store, ["--quiet"]).start()
+    yield tracker
+    assert tracker.stop() == 0
+
+
+@pytest.fixture
+def secret(tmp_path):
+    path = tmp_path / "secret.txt"
+    path.write_text(SECRET + "\n")
+    return path
+
+
+@pytest.fixture
+def admin_tracker(import_jobs, start_tracker, secret):
+    """Twenty jobs, and an organiser with a secret."""
+    import_jobs(10)
+    return start_tracker("--admin-token-file", secret, "--quiet")
 
 
 class Site:
