@@ -427,6 +427,5 @@ int cmd_jobs(int argc, char **argv, struct cancel *cancel)
 	struct cah_error err = {0};
 	if (run(&settings, argv[0], &err) == CAH_OK)
 		return EXIT_DONE;
-	status = opt_report("jobs", &err);
-	return err.code == CAH_ECANCELLED ? EXIT_INTERRUPTED : status;
+	return opt_report("jobs", &err);
 }

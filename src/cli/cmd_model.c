@@ -1,4 +1,5 @@
 /* cah model: what a model's folder holds, whether it works, and how fast. */
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "cli/cmd.h"
@@ -193,7 +194,8 @@ static int print_tokens(struct tokenizer *t, struct slice line,
 }
 
 /* The tokens of each line, for comparing with other tokenizers. */
-static int tokens(const char *folder, struct cah_error *err)
+static int tokens(const char *folder, struct cancel *cancel,
+		  struct cah_error *err)
 {
 	struct tokenizer *t;
 	int rc = tokenizer_open(&t, folder, err);
@@ -203,7 +205,9 @@ static int tokens(const char *folder, struct cah_error *err)
 	struct slice line;
 	lines_init(&lines, stdin, "standard input");
 	while (rc == CAH_OK && (rc = lines_next(&lines, &line, err)) > 0)
-		rc = print_tokens(t, line, err);
+		rc = cancel_is_set(cancel)
+			     ? cah_fail(err, CAH_ECANCELLED, "stopped")
+			     : print_tokens(t, line, err);
 	lines_fini(&lines);
 	tokenizer_free(t);
 	return rc;
@@ -211,7 +215,6 @@ static int tokens(const char *folder, struct cah_error *err)
 
 int cmd_model(int argc, char **argv, struct cancel *cancel)
 {
-	(void)cancel;
 	struct options o = {0};
 	const struct opt opts[] = {
 		{"threads", "N", "threads of the engine; 0: all cores", OPT_INT,
@@ -248,7 +251,7 @@ int cmd_model(int argc, char **argv, struct cancel *cancel)
 	if (strcmp(argv[0], "check") == 0)
 		rc = check(argv[1], &o, &err);
 	else if (strcmp(argv[0], "tokens") == 0)
-		rc = tokens(argv[1], &err);
+		rc = tokens(argv[1], cancel, &err);
 	else
 		rc = cah_fail(&err, CAH_EINVALID,
 			      "'%s' is neither check nor tokens", argv[0]);

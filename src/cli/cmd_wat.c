@@ -412,6 +412,5 @@ int cmd_wat(int argc, char **argv, struct cancel *cancel)
 		return EXIT_DONE;
 	if (err.text[0] == '\0')
 		return EXIT_FAILED;
-	status = opt_report("wat", &err);
-	return rc == CAH_ECANCELLED ? EXIT_INTERRUPTED : status;
+	return opt_report("wat", &err);
 }

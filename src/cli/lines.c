@@ -23,6 +23,9 @@ int lines_next(struct lines *lines, struct slice *line, struct cah_error *err)
 	while (!buf->is_failed && (byte = getc_unlocked(lines->in)) != EOF &&
 	       byte != '\n')
 		(void)buf_add_byte(buf, (char)byte);
+	/* No signal that the program lets live comes but to stop it. */
+	if (ferror(lines->in) && errno == EINTR)
+		return cah_fail(err, CAH_ECANCELLED, "stopped");
 	if (ferror(lines->in))
 		return cah_fail_errno(err, errno, "cannot read %s",
 				      lines->name);

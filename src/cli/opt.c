@@ -241,5 +241,7 @@ int opt_parse(const struct opt_command *command, int argc, char **argv,
 int opt_report(const char *command, const struct cah_error *err)
 {
 	fprintf(stderr, "cah %s: %s\n", command, err->text);
+	if (err->code == CAH_ECANCELLED)
+		return EXIT_INTERRUPTED;
 	return err->code == CAH_EINVALID ? EXIT_USAGE : EXIT_FAILED;
 }

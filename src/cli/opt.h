@@ -55,8 +55,8 @@ struct opt_command {
 int opt_parse(const struct opt_command *command, int argc, char **argv,
 	      int *operand_count);
 
-/* Prints "cah NAME: TEXT" on stderr; returns EXIT_FAILED, or EXIT_USAGE for
- * CAH_EINVALID. */
+/* Prints "cah NAME: TEXT" on stderr; returns EXIT_FAILED, EXIT_USAGE for
+ * CAH_EINVALID, EXIT_INTERRUPTED for CAH_ECANCELLED. */
 int opt_report(const char *command, const struct cah_error *err);
 
 #endif

@@ -392,7 +392,9 @@ static int check(struct demo *d, struct cah_error *err)
 		if (r.out != NULL)
 			fputc('\n', r.out);
 		report_place(&r, "files", "the dataset", d->folder);
-		report_place(&r, "dashboard", "the dashboard",
+		report_place(&r, "dashboard",
+			     d->o->is_serving ? "the dashboard"
+					      : "the dashboard was",
 			     tracker_url(d->tracker));
 		report_print(&r, d->o->report);
 	}

@@ -1,7 +1,12 @@
 """`cah model`: what a folder holds, and what is wrong with a broken one."""
 
 import json
+import os
+import pty
 import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 from conftest import ROOT
@@ -82,3 +87,24 @@ def test_an_unknown_action_is_bad_usage(run_cah):
     done = run_cah("model", "pull", DEMO)
     assert done.returncode == 2
     assert "'pull' is neither check nor tokens" in done.stderr
+
+
+def test_a_signal_stops_tokens_that_wait_for_input(cah):
+    """On a terminal, whose lines come at once: after one it waits for the next."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [cah, "model", "tokens", DEMO],
+        stdin=subprocess.PIPE,
+        stdout=end,
+        stderr=subprocess.PIPE,
+    )
+    process.stdin.write(b"a red circle\n")
+    process.stdin.flush()
+    assert os.read(terminal, 100).split()
+    time.sleep(0.2)  # from its answer to its next read
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    os.close(terminal)
+    os.close(end)
+    assert said == b"cah model: stopped\n"
+    assert process.returncode == 130
