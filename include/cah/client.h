@@ -84,6 +84,8 @@ CAH_API void cah_client_cancel(struct cah_client *client, bool is_cancelled);
 CAH_API void cah_client_set_interrupt(struct cah_client *client,
 				      cah_interrupt_fn fn, void *arg);
 
+/* What the worker is; borrowed until recreate, update_upload_server (the upload
+ * address) or free. */
 CAH_API const char *cah_client_url(const struct cah_client *client);
 CAH_API const char *cah_client_token(const struct cah_client *client);
 CAH_API const char *cah_client_nickname(const struct cah_client *client);
@@ -137,6 +139,8 @@ CAH_API CAH_MUST_CHECK int cah_client_log(struct cah_client *client,
 					  const char *progress,
 					  struct cah_error *err);
 
+/* Whether the tracker still knows the worker; *is_alive is false where it does
+ * not, which is no error. */
 CAH_API CAH_MUST_CHECK int cah_client_is_alive(struct cah_client *client,
 					       bool *is_alive,
 					       struct cah_error *err);

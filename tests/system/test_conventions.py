@@ -1,0 +1,354 @@
+"""What the project says about itself: that the documents tell of everything that
+the lists in the code have, and of nothing else, and that the code keeps to the
+layers, sizes and comments that docs/hacking.md asks for."""
+
+import ast
+import fnmatch
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from test_dataset_peer import DIMENSION, make_pairs, write
+
+LINES_MAX = 800  # of one file of code
+LAYERS = [
+    {"base"},
+    {"wire", "store", "wat", "fetch", "image", "clip", "dataset"},
+    {"client", "tracker", "worker"},
+    {"demo"},
+    {"cli"},
+]
+# Beside `--option`s of the program: those of everything, and an example's name.
+OPTIONS_OF_ALL = {"--help", "--version", "--some-name"}
+
+
+def read(name):
+    return (ROOT / name).read_text()
+
+
+@functools.cache
+def all_files():
+    """The paths from the root of all files of the project; where git cannot tell,
+    of all that do not look like something made."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode == 0:
+        return sorted(n for n in done.stdout.split("\0") if n and (ROOT / n).is_file())
+    names = (p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file())
+    made = re.compile(r"build.*|\.(?!ci|clang).*|__pycache__")
+    return sorted(str(n) for n in names if not any(map(made.fullmatch, n.parts)))
+
+
+def tracked(*patterns):
+    """The files that are one of `patterns`, or in a folder that is."""
+    return [
+        name
+        for name in all_files()
+        if any(fnmatch.fnmatch(name, p) or name.startswith(p + "/") for p in patterns)
+    ]
+
+
+def rows(name, macro):
+    """The rows of a .def file, as tuples of their arguments: words and texts."""
+    text = re.sub(r"/\*.*?\*/", "", read(name), flags=re.DOTALL)
+    found = []
+    argument = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,()"]+)\s*[,)]')
+    for start in re.finditer(rf"^{macro}\(", text, re.MULTILINE):
+        at, row = start.end(), []
+        while True:
+            got = argument.match(text, at)
+            word = got[1].strip()
+            row.append(ast.literal_eval(word) if word[0] == '"' else word)
+            at = got.end()
+            if text[at - 1] == ")":
+                break
+        found.append(tuple(row))
+    assert found, f"{name} has no rows of {macro}"
+    return found
+
+
+def table_rows(text):
+    """The rows of all tables in Markdown, as lists of cells."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [re.split(r"\s*(?<!\\)\|\s*", line)[1:-1] for line in lines]
+
+
+def section(name, heading):
+    """What stands under a heading of the second level."""
+    return re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)",
+        read(name),
+        re.MULTILINE | re.DOTALL,
+    )[1]
+
+
+COMMANDS = [name for name, _ in rows("src/cli/cmds.def", "CMD")]
+
+
+# ------------------------------------------------------------------- commands
+
+
+def test_every_manual_page_is_of_a_command_and_every_command_has_one():
+    pages = {p.stem for p in (ROOT / "docs" / "man").glob("*.md")}
+    assert pages == {"cah"} | {f"cah-{name}" for name in COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_manual_page_has_the_options_of_the_help(run_cah, name):
+    told = run_cah(name, "--help", check=True)
+    options = set(re.findall(r"^  (--[a-z][a-z-]*)", told.stdout, re.MULTILINE))
+    written = set(
+        re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(f"docs/man/cah-{name}.md"))
+    )
+    assert written - OPTIONS_OF_ALL == options - OPTIONS_OF_ALL
+    assert re.search(r"^examples:\n  \S", told.stdout, re.MULTILINE)
+
+
+def test_the_overview_has_every_command_with_its_text(run_cah):
+    told = run_cah("--help", check=True).stdout
+    page = table_rows(read("docs/man/cah.md"))
+    for name, text in rows("src/cli/cmds.def", "CMD"):
+        assert re.search(rf"^  {name} +{re.escape(text)}$", told, re.MULTILINE)
+        assert [f"[{name}](cah-{name}.md)", text] in page
+
+
+# -------------------------------------------------------------- lists of code
+
+
+def test_every_fate_is_told():
+    told = [row for row in table_rows(section("docs/dataset.md", "Fates"))]
+    want = [
+        [f"`{key}`", stage, text]
+        for _, key, stage, text in rows("src/base/fates.def", "FATE")
+    ]
+    assert [row for row in told if row[0].startswith("`")] == want
+
+
+def test_every_column_is_told():
+    types = {"INT64": "int64", "INT32": "int32", "TEXT": "string", "DOUBLE": "double"}
+    told = table_rows(section("docs/dataset.md", "Columns"))
+    assert [row[:2] for row in told if row[0].startswith("`")] == [
+        [f"`{name}`", types[type]]
+        for name, type, _ in rows("src/dataset/columns.def", "COLUMN")
+    ]
+
+
+def test_every_stage_is_told():
+    told = [row[0] for row in table_rows(read("docs/architecture.md"))]
+    stages = [name for name, _, _ in rows("src/worker/stages.def", "STAGE")]
+    assert [name for name in told if name in stages] == stages
+
+
+def test_every_error_code_is_told():
+    told = table_rows(read("docs/client.md"))
+    for name, code, _, python, text in rows("include/cah/errors.def", "ERR"):
+        assert [f"`CAH_E{name}`", code, python, text] in told
+
+
+def test_every_call_is_told():
+    text = read("docs/protocol.md")
+    for _, _, method, path, *_ in rows("src/wire/routes.def", "ROUTE"):
+        assert f"| {method} {path} |" in text
+
+
+# --------------------------------------------------------------- dependencies
+
+
+def packages():
+    """The Debian packages of tools/install-deps."""
+    words = re.search(
+        r"^packages=\((.*?)^\)", read("tools/install-deps"), re.MULTILINE | re.DOTALL
+    )[1]
+    return re.sub(r"#.*", "", words).split()
+
+
+def wheels():
+    """{name: version} of all lists of wheels."""
+    lines = [
+        line.split("==")
+        for path in sorted((ROOT / "tools").glob("requirements*.txt"))
+        for line in path.read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    return dict(lines)
+
+
+def test_every_dependency_has_a_row():
+    debian, pypi = [], {}
+    for row in table_rows(read("docs/dependencies.md")):
+        library, source, licence, why = row
+        if library == "library" or library.startswith("---"):
+            continue
+        assert licence
+        assert why
+        origin, *names = re.sub(r"\s*\(.*?\)", "", source).split(", ")
+        if origin == "PyPI":
+            pypi.update(name.split() for name in names)
+        else:
+            assert origin == "Debian 12"
+            debian += [name.split()[0] for name in names]
+    assert sorted(debian) == sorted(packages())
+    assert pypi == wheels()
+
+
+# --------------------------------------------------------------------- layers
+
+
+@pytest.mark.parametrize("folder", sorted(set().union(*LAYERS)))
+def test_a_folder_includes_itself_and_lower_layers_only(folder):
+    level = next(i for i, layer in enumerate(LAYERS) if folder in layer)
+    allowed = {folder}.union(*LAYERS[:level])
+    wrong = []
+    for name in tracked(f"src/{folder}"):
+        if not name.endswith((".c", ".h", ".cc")):
+            continue
+        for other in re.findall(r'^#include "(\w+)/', read(name), re.MULTILINE):
+            if other not in allowed:
+                wrong.append(f"{name} includes {other}/")
+    assert not wrong
+
+
+def test_every_folder_has_a_layer():
+    folders = {name.split("/")[1] for name in tracked("src")}
+    assert folders == set().union(*LAYERS)
+
+
+def test_the_public_headers_include_nothing_of_ours_but_themselves():
+    for name in tracked("include", "python", "examples"):
+        if name.endswith((".c", ".h")):
+            own = re.findall(r'^#include "([^"]+)"', read(name), re.MULTILINE)
+            assert set(own) <= {"ext.h"}, name
+
+
+def test_cpp_is_in_shims_only():
+    wrong = [
+        name
+        for name in tracked("*.cc", "*.cpp", "*.cxx", "*.hh", "*.hpp")
+        if not name.endswith("_shim.cc")
+    ]
+    assert not wrong
+
+
+# ----------------------------------------------------------------- every file
+
+
+def test_files_of_code_are_short():
+    code = tracked("*.c", "*.h", "*.cc", "*.def", "*.py", "*.build", "tools/*", "*.css")
+    long = {name: len(read(name).splitlines()) for name in code}
+    assert {n: lines for n, lines in long.items() if lines > LINES_MAX} == {}
+
+
+def own_texts():
+    """Every file that is not data of somebody else's making."""
+    data = ("tests/fuzz/corpus/", "tests/data/", "demo/", "models/")
+    for name in all_files():
+        if not name.startswith(data):
+            yield name, read(name)
+
+
+def test_nothing_is_left_for_later():
+    mark = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b(?!-)")
+    wrong = [name for name, text in own_texts() if mark.search(text)]
+    assert not wrong
+
+
+def test_no_file_knows_the_machine_that_it_was_written_on():
+    mark = re.compile(r"(?<![\w.$}~-])/(?:work|home|root)/\w")
+    wrong = [name for name, text in own_texts() if mark.search(text)]
+    assert not wrong
+
+
+def test_no_file_says_where_packages_are_to_come_from():
+    mark = re.compile(
+        r"--(?:extra-)?index[-]url|--trusted[-]host|^deb(?:-src)? \S", re.MULTILINE
+    )
+    wrong = [name for name, text in own_texts() if mark.search(text)]
+    assert not wrong
+
+
+# ------------------------------------------------------------------ documents
+
+DOCUMENTS = tracked("*.md")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_document_points_to_is_there(name):
+    text = read(name)
+    folder = (ROOT / name).parent
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = folder / path if path else ROOT / name
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            anchors = [
+                re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings
+            ]
+            assert anchor in anchors, link
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_files_that_a_document_names_are_there(name):
+    """In backticks, by a path from the root; `x` stands for any name."""
+    for path in re.findall(
+        r"`((?:src|tests|tools|docs|include|examples)/[\w./-]*)`", read(name)
+    ):
+        assert re.search(r"[_/-]x\b", path) or (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("name", tracked("include/cah/*.h"))
+def test_every_public_prototype_has_a_comment(name):
+    """A paragraph of prototypes begins with one."""
+    for paragraph in re.split(r"\n\s*\n", read(name)):
+        if re.search(r"^CAH_API ", paragraph, re.MULTILINE):
+            assert paragraph.startswith("/*"), paragraph
+
+
+# -------------------------------------------------------- the dataset, as told
+
+
+@pytest.fixture
+def shards(tmp_path):
+    pairs = make_pairs(tmp_path, 50)
+    for pair in pairs:
+        length = sum(x * x for x in pair["image_embedding"]) ** 0.5
+        pair["image_embedding"] = [x / length for x in pair["image_embedding"]]
+    for name, part in (("00000001", pairs[:30]), ("00000002", pairs[30:])):
+        assert write(tmp_path / "shards", name, part).returncode == 0
+    return tmp_path / "shards"
+
+
+def test_every_field_of_the_stats_is_told(shards):
+    stats = json.loads((shards / "00000001.stats.json").read_text())
+    told = [row[0] for row in table_rows(section("docs/dataset.md", "Counts"))]
+    assert [name for name in told if name.startswith("`")] == [
+        f"`{key}`" for key in stats
+    ]
+
+
+def test_the_examples_of_reading_run_as_they_stand(shards, tmp_path):
+    lines = section("docs/dataset.md", "Reading it").splitlines()
+    code = "\n".join(line[4:] for line in lines if line.startswith("    ") or not line)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"50 pairs, {DIMENSION} numbers each" in done.stdout
