@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -129,6 +130,7 @@ int file_put(const char *path, const void *data, size_t len,
 	int rc = file_create(&file, path, err);
 	if (rc != CAH_OK)
 		return rc;
+	assert(file != NULL);
 	rc = file_write(file, data, len, err);
 	if (rc != CAH_OK) {
 		file_discard(file);
