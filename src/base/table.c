@@ -126,8 +126,8 @@ static size_t find(const struct table *t, struct slice key, uint64_t hash)
 		const struct slot *s = &t->slots[i];
 		if (s->key == NULL)
 			return i;
-		if (s->hash == hash && s->len == key.len &&
-		    memcmp(s->key, key.data, key.len) == 0)
+		if (s->hash == hash &&
+		    slice_equal((struct slice){s->key, s->len}, key))
 			return i;
 	}
 }

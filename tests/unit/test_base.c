@@ -113,6 +113,25 @@ static void table__agrees_with_a_plain_array(void **state)
 	table_free(table);
 }
 
+static void table__takes_an_empty_key(void **state)
+{
+	const struct slice empty = {NULL, 0};
+	struct table *table;
+	uint64_t value;
+	bool was_there;
+	(void)state;
+	assert_int_equal(table_new(&table, 9, NULL), CAH_OK);
+	assert_false(table_get(table, empty, &value));
+	assert_int_equal(table_set(table, empty, 5, &was_there), CAH_OK);
+	assert_false(was_there);
+	assert_int_equal(table_set(table, SLICE(""), 7, &was_there), CAH_OK);
+	assert_true(was_there);
+	assert_true(table_get(table, empty, &value));
+	assert_int_equal(value, 7);
+	assert_true(table_remove(table, empty));
+	table_free(table);
+}
+
 static void table__refuses_more_keys_than_its_maximum(void **state)
 {
 	(void)state;
@@ -288,6 +307,7 @@ int main(void)
 		cmocka_unit_test(buf__stops_at_its_maximum_and_remembers),
 		cmocka_unit_test(arena__hands_out_no_more_than_its_maximum),
 		cmocka_unit_test(table__agrees_with_a_plain_array),
+		cmocka_unit_test(table__takes_an_empty_key),
 		cmocka_unit_test(table__refuses_more_keys_than_its_maximum),
 		cmocka_unit_test(queue__passes_everything_in_order),
 		cmocka_unit_test(queue__gives_out_what_is_left_after_close),
