@@ -34,7 +34,11 @@ static int take(struct store *store, struct job *out,
 	if (rc == CAH_OK)
 		rc = store_start(store, STMT_JOB_GET,
 				 STORE_ARGS(arg_int(row.number)), err);
-	if (rc <= 0)
+	if (rc == 0)
+		return cah_fail(err, CAH_EUNAVAILABLE,
+				"%s: job %lld has no WAT", store->path,
+				(long long)row.number);
+	if (rc < 0)
 		return rc;
 	job_fill(store, STMT_JOB_GET, out);
 	return CAH_OK;
@@ -186,11 +190,10 @@ static int open_to_gpu(struct store *store, int64_t number,
 }
 
 int store_jobs_to_gpu(struct store *store, struct slice token,
-		      struct slice nickname, const int64_t *numbers,
-		      const struct slice *urls, size_t count, int64_t wall_s,
-		      struct cah_error *err)
+		      struct slice nickname,
+		      const struct store_results *results, int64_t now_s,
+		      int64_t wall_s, struct cah_error *err)
 {
-	(void)wall_s;
 	int rc =
 		store_check_text(nickname, STORE_NICKNAME_MAX, "nickname", err);
 	if (rc == CAH_OK)
@@ -199,14 +202,17 @@ int store_jobs_to_gpu(struct store *store, struct slice token,
 		return rc;
 	struct worker_row worker = {0};
 	rc = worker_load(store, &worker, token, WORKER_CPU, err);
-	for (size_t i = 0; i < count && rc == CAH_OK; i++)
-		rc = open_to_gpu(store, numbers[i], nickname, urls[i], err);
+	if (rc == CAH_OK)
+		rc = worker_touch(store, &worker, now_s, wall_s, err);
+	for (size_t i = 0; i < results->count && rc == CAH_OK; i++)
+		rc = open_to_gpu(store, results->numbers[i], nickname,
+				 results->urls[i], err);
 	/* Its own job, if any, stays with it. */
 	if (rc == CAH_OK)
 		rc = store_run(store, STMT_WORKER_SET_JOB,
 			       STORE_ARGS(arg_int(worker.id),
 					  arg_int(worker.job),
-					  arg_int((int64_t)count)),
+					  arg_int((int64_t)results->count)),
 			       err);
 	return store_end(store, rc, err);
 }

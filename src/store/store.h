@@ -199,8 +199,10 @@ CAH_MUST_CHECK int store_worker_bye(struct store *store, struct slice token,
 				    enum worker_type type,
 				    struct cah_error *err);
 
-/* Takes out all workers not heard of since @now_s - @idle_s; *count of them.
- * After a restart of the tracker leases begin anew: see store_renew_leases. */
+/* Takes out all workers not heard of for more than @idle_s; *count of them. A
+ * clock in whole seconds makes a silence look up to one longer than it was, so
+ * one of just @idle_s may be shorter and is let pass. After a restart of the
+ * tracker leases begin anew: see store_renew_leases. */
 CAH_MUST_CHECK int store_sweep(struct store *store, int64_t now_s,
 			       int64_t idle_s, int64_t *count,
 			       struct cah_error *err);
@@ -229,14 +231,22 @@ CAH_MUST_CHECK int store_job_invalid(struct store *store, struct slice token,
 				     int64_t now_s, int64_t wall_s,
 				     struct cah_error *err);
 
-/* Open jobs @numbers become GPU jobs with @urls, all or none, for the
- * leaderboard entry of @nickname; @token must be a live CPU worker's. Errors:
- * CAH_ETIMEDOUT, CAH_ENOTFOUND (a number), CAH_EINVALID (not open, url). */
+/* Jobs whose CPU part was done, and where each one's result lies. */
+struct store_results {
+	const int64_t *numbers;
+	const struct slice *urls;
+	size_t count;
+};
+
+/* The open jobs of @results become GPU jobs, all or none, for the leaderboard
+ * entry of @nickname; @token must be a live CPU worker's, of which this is a
+ * sign of life. Errors: CAH_ETIMEDOUT, CAH_ENOTFOUND (a number), CAH_EINVALID
+ * (not open, url). */
 CAH_MUST_CHECK int store_jobs_to_gpu(struct store *store, struct slice token,
 				     struct slice nickname,
-				     const int64_t *numbers,
-				     const struct slice *urls, size_t count,
-				     int64_t wall_s, struct cah_error *err);
+				     const struct store_results *results,
+				     int64_t now_s, int64_t wall_s,
+				     struct cah_error *err);
 
 /* An organiser closes jobs by hand: each becomes done (those done are left),
  * the first with @pairs. Errors: CAH_ENOTFOUND, CAH_EINVALID. */

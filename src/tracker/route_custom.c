@@ -181,9 +181,11 @@ static int mark_cpu(struct request *request, const struct marks *marks,
 		    struct slice token, struct slice nickname,
 		    struct cah_error *err)
 {
+	const struct store_results results = {marks->numbers, marks->urls,
+					      marks->count};
 	int rc = store_jobs_to_gpu(request->tracker->store, token, nickname,
-				   marks->numbers, marks->urls, marks->count,
-				   request->wall_s, err);
+				   &results, request->now_s, request->wall_s,
+				   err);
 	if (rc == CAH_ENOTFOUND || rc == CAH_EINVALID) {
 		say_failed(request, err->text);
 		return CAH_OK;

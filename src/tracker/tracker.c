@@ -41,10 +41,8 @@ static void *sweep(void *arg)
 	while (!cancel_sleep(tracker->stop, period_ms)) {
 		struct cah_error err;
 		int64_t count = 0;
-		/* In whole seconds a sign of life looks up to one older than
-		 * it is. */
 		int rc = store_sweep(tracker->store, clock_now_ms() / 1000,
-				     tracker->idle_timeout_s + 1, &count, &err);
+				     tracker->idle_timeout_s, &count, &err);
 		if (rc != CAH_OK)
 			log_warn(tracker->log, "sweep: %s", err.text);
 		else if (count > 0)

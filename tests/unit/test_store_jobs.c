@@ -200,8 +200,9 @@ static int to_gpu(struct book *b, const struct worker *w, int64_t first,
 	const int64_t numbers[] = {first, second};
 	const struct slice urls[] = {SLICE("https://t/1"),
 				     slice_of(second_url)};
+	const struct store_results results = {numbers, urls, 2};
 	return store_jobs_to_gpu(b->store, slice_of(w->token), SLICE("carl"),
-				 numbers, urls, 2, 1000, NULL);
+				 &results, 140, 1040, NULL);
 }
 
 static void to_gpu__takes_all_or_none(void **state)
@@ -221,6 +222,23 @@ static void to_gpu__takes_all_or_none(void **state)
 	book_states(b, 7, 1, 2, 0, 0);
 	assert_string_equal(book_board(b, true), "carl 2 0");
 	assert_string_equal(book_job(b, 4).gpu_url, url);
+}
+
+/* A worker that takes whole WATs need not call anything else for hours. */
+static void to_gpu__is_a_sign_of_life(void **state)
+{
+	struct book *b = *state;
+	struct worker c = book_worker(b, WORKER_CPU, "carl");
+	int64_t count;
+	assert_int_equal(to_gpu(b, &c, 1, 99, "https://t/2"), CAH_ENOTFOUND);
+	OK(to_gpu(b, &c, 1, 2, "https://t/2"));
+	OK(store_sweep(b->store, 190, 50, &count, NULL));
+	assert_int_equal(count, 0);
+	OK(store_worker_find(b->store, &c, slice_of(c.display_name), c.type,
+			     NULL));
+	assert_int_equal(c.last_seen_s, 1040);
+	OK(store_sweep(b->store, 191, 50, &count, NULL));
+	assert_int_equal(count, 1);
 }
 
 static void close__counts_pairs_once_and_leaves_what_is_done(void **state)
@@ -367,6 +385,7 @@ int main(void)
 		TEST(finish__needs_the_token_of_that_type),
 		TEST(invalid__sends_a_gpu_job_back_to_the_first_queue),
 		TEST(to_gpu__takes_all_or_none),
+		TEST(to_gpu__is_a_sign_of_life),
 		TEST(close__counts_pairs_once_and_leaves_what_is_done),
 		TEST(reset__takes_back_what_the_job_counted),
 		TEST(is_completed__wants_all_jobs_at_the_address),

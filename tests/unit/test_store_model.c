@@ -260,7 +260,7 @@ static int op_sweep(struct model *m)
 	int64_t count, expected = 0;
 	for (int i = 0; i < WORKERS; i++) {
 		struct model_worker *w = &m->workers[i];
-		if (!w->is_alive || w->heard_s > m->now_s - IDLE_S)
+		if (!w->is_alive || w->heard_s >= m->now_s - IDLE_S)
 			continue;
 		give_back(m, w);
 		w->is_alive = false;
@@ -317,8 +317,9 @@ static int op_to_gpu(struct model *m)
 	char text[2][64];
 	struct slice urls[2] = {url_of(text[0], m->url + 1),
 				url_of(text[1], m->url + 2)};
+	const struct store_results results = {numbers, urls, 2};
 	int rc = store_jobs_to_gpu(m->store, token_of(w), nickname_of(nickname),
-				   numbers, urls, 2, m->wall_s, NULL);
+				   &results, m->now_s, m->wall_s, NULL);
 	bool is_cpu = w->is_alive && w->type == WORKER_CPU;
 	bool is_open = m->jobs[numbers[0]].state == JOB_OPEN &&
 		       m->jobs[numbers[1]].state == JOB_OPEN &&
@@ -327,6 +328,8 @@ static int op_to_gpu(struct model *m)
 		       : !is_open ? CAH_EINVALID
 				  : CAH_OK;
 	assert_int_equal(rc, expected);
+	if (rc == CAH_OK)
+		w->heard_s = m->now_s;
 	for (int i = 0; i < 2 && rc == CAH_OK; i++) {
 		struct model_job *j = &m->jobs[numbers[i]];
 		j->state = JOB_GPU_OPEN;
