@@ -1,13 +1,12 @@
 /* cah jobs: what an organiser does to the book by hand. The tracker may run
- * meanwhile; each command is one transaction. */
+ * meanwhile; each command is one transaction, but for a long import. */
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cli/import.h"
 #include "cli/opt.h"
-#include "cli/paths.h"
-#include "store/store.h"
 #include "wire/json.h"
 
 #include <errno.h>
@@ -16,10 +15,9 @@
 #include <unistd.h>
 
 enum {
-	LIST_LIMIT = 20,        /* default of --limit */
-	PAGE_JOBS = 100,        /* of one look into the store */
-	PROGRESS_EVERY = 10000, /* WATs between two lines */
-	JSON_MAX = 64 * 1024,   /* bytes of one object */
+	LIST_LIMIT = 20,      /* default of --limit */
+	PAGE_JOBS = 100,      /* of one look into the store */
+	JSON_MAX = 64 * 1024, /* bytes of one object */
 };
 
 struct jobs {
@@ -92,75 +90,51 @@ static void print_job(const struct job *job)
 		       job->done_by);
 }
 
-static int print_import(const struct jobs *jobs, int64_t added, int64_t there,
+static int print_import(const struct jobs *jobs, const struct import *import,
 			struct cah_error *err)
 {
 	if (jobs->is_json) {
 		struct buf line;
 		struct wire_json json;
 		begin_json(&json, &line);
-		wire_json_put_int(&json, "added", added);
-		wire_json_put_int(&json, "there", there);
+		wire_json_put_int(&json, "added", import->added);
+		wire_json_put_int(&json, "there", import->there);
 		wire_json_close(&json, '}');
 		return print_json(&line, err);
 	}
 	if (!jobs->is_quiet)
-		printf("added %lld jobs, %lld were there\n", (long long)added,
-		       (long long)there);
+		printf("added %lld jobs, %lld were there\n",
+		       (long long)import->added, (long long)import->there);
 	return CAH_OK;
 }
 
 /* ---- import ---- */
 
-static void show_progress(const struct jobs *jobs, const char *what,
-			  size_t done, size_t total)
+static void show_progress(void *arg, size_t done, size_t total)
 {
+	const struct jobs *jobs = arg;
 	char line[128];
-	(void)snprintf(line, sizeof(line), "%s: %zu of %zu WATs", what, done,
+	(void)snprintf(line, sizeof(line), "importing: %zu of %zu WATs", done,
 		       total);
 	log_progress(jobs->progress, line);
-}
-
-static int add_all(const struct jobs *jobs, const struct paths *paths,
-		   int64_t *added, struct cah_error *err)
-{
-	size_t at = 0, count = 0;
-	int rc = CAH_OK;
-	for (struct slice url = paths_next(paths, &at);
-	     url.len > 0 && rc == CAH_OK; url = paths_next(paths, &at)) {
-		bool is_added;
-		rc = store_import_add(jobs->store, url, &is_added, err);
-		*added += is_added ? 2 : 0;
-		if (rc != CAH_OK || ++count % PROGRESS_EVERY != 0)
-			continue;
-		show_progress(jobs, "importing", count, paths->count);
-		if (cancel_is_set(jobs->cancel))
-			rc = cah_fail(err, CAH_ECANCELLED,
-				      "stopped; nothing was imported");
-	}
-	return rc;
 }
 
 static int import_paths(struct jobs *jobs, const struct paths *paths,
 			struct cah_error *err)
 {
-	int64_t added = 0;
 	int rc = store_open(&jobs->store, jobs->store_uri, err);
-	if (rc == CAH_OK)
-		rc = store_import_begin(jobs->store, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = add_all(jobs, paths, &added, err);
-	if (rc != CAH_OK) {
-		store_import_abort(jobs->store);
-		return rc;
-	}
-	rc = store_import_end(jobs->store, err);
+	struct import import = {
+		.store = jobs->store,
+		.paths = paths,
+		.cancel = jobs->cancel,
+		.progress = show_progress,
+		.arg = jobs,
+	};
+	rc = import_run(&import, err);
 	log_progress(jobs->progress, NULL);
-	if (rc != CAH_OK)
-		return rc;
-	return print_import(jobs, added, (int64_t)paths->count * 2 - added,
-			    err);
+	return rc == CAH_OK ? print_import(jobs, &import, err) : rc;
 }
 
 /* All lists are read before the book is touched: what is broken or far away

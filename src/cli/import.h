@@ -1,4 +1,4 @@
-/* import.h: WAT paths into a tracker's book, all or none. Main thread. */
+/* import.h: WAT paths into a tracker's book. Main thread. */
 #ifndef CLI_IMPORT_H
 #define CLI_IMPORT_H
 
@@ -8,7 +8,16 @@
 
 #include <cah/error.h>
 
-/* Called every 1,000 WATs; may be NULL. */
+enum {
+	/* WATs of one transaction. Some tenth of a second: whoever else wants
+	 * to write has no patience for more than five. */
+	IMPORT_BATCH = 10000,
+	/* Between two of them. Who waits for the book asks for it every 100 ms
+	 * at the least (sqlite3_busy_timeout) and would miss a shorter gap. */
+	IMPORT_GAP_MS = 120,
+};
+
+/* Called after each batch, when the book is free for others; may be NULL. */
 typedef void (*import_progress_fn)(void *arg, size_t done, size_t total);
 
 struct import {
@@ -21,8 +30,9 @@ struct import {
 	int64_t there; /* set: jobs that the book had before */
 };
 
-/* Adds two jobs for each path in one transaction. Errors: CAH_ECANCELLED, those
- * of store_import_add; the book is then as before. */
+/* Adds two jobs for each path, batch by batch: each is in the book as a whole
+ * or not at all. What stopped in the middle can be run again, for what the book
+ * has is passed over. Errors: CAH_ECANCELLED, those of store_import_add. */
 CAH_MUST_CHECK int import_run(struct import *import, struct cah_error *err);
 
 #endif
