@@ -93,8 +93,50 @@ static int check_length(const struct request *request, struct cah_error *err)
 	return CAH_OK;
 }
 
+/* The fields that say where a body ends. */
+struct framing {
+	int lengths;
+	int codings;
+	bool is_chunked;
+};
+
+static enum MHD_Result look_at_framing(void *arg, enum MHD_ValueKind kind,
+				       const char *name, const char *value)
+{
+	struct framing *framing = arg;
+	(void)kind;
+	if (strcasecmp(name, "Content-Length") == 0) {
+		framing->lengths++;
+	} else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+		framing->codings++;
+		framing->is_chunked =
+			value != NULL && strcasecmp(value, "chunked") == 0;
+	}
+	return MHD_YES;
+}
+
+/* Where a proxy in front of us may see the end of the body somewhere else than
+ * the library does, the rest would be a request that the proxy never saw (RFC
+ * 9112, sections 6.1, 6.3 and 11.2). */
+static int check_framing(struct request *request, struct cah_error *err)
+{
+	struct framing framing = {0};
+	(void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND,
+					look_at_framing, &framing);
+	if (framing.lengths + framing.codings <= 1 &&
+	    (framing.codings == 0 || framing.is_chunked))
+		return CAH_OK;
+	request->is_unframed = true;
+	return cah_fail(err, CAH_EINVALID,
+			"Content-Length and Transfer-Encoding: one of them, "
+			"once; chunked is the only coding");
+}
+
 int request_begin(struct request *request, struct cah_error *err)
 {
+	int rc = check_framing(request, err);
+	if (rc != CAH_OK)
+		return rc;
 	struct slice uri = without_authority(slice_of(request->uri));
 	const char *mark = memchr(uri.data, '?', uri.len);
 	struct slice path = uri;
@@ -103,7 +145,7 @@ int request_begin(struct request *request, struct cah_error *err)
 		path.len = (size_t)(mark - uri.data);
 		query = slice_from(uri, path.len + 1);
 	}
-	int rc = wire_path_parse(&request->path, path, err);
+	rc = wire_path_parse(&request->path, path, err);
 	if (rc == CAH_OK)
 		rc = wire_route_find(&request->route, &request->path,
 				     slice_of(request->method), err);
@@ -195,7 +237,7 @@ static void add_headers(const struct request *request,
 			   "form-action 'none'; frame-ancestors 'none'");
 		add_header(response, "Referrer-Policy", "no-referrer");
 	}
-	if (request->tracker->is_stopping)
+	if (request->tracker->is_stopping || request->is_unframed)
 		add_header(response, "Connection", "close");
 	add_error_headers(request, response);
 }

@@ -56,7 +56,9 @@ struct request {
 	size_t received; /* bytes of the body, with those thrown away */
 	struct wire_body body;
 	struct buf out;
-	bool is_refused; /* for what err says, before any call of the store */
+	bool is_refused;  /* for what err says, before any call of the store */
+	bool is_unframed; /* where its body ends cannot be told: no request
+			     may follow it */
 	struct cah_error err;
 	int status;     /* what was answered */
 	int64_t now_s;  /* monotonic */

@@ -60,7 +60,7 @@ static enum MHD_Result begin(struct request *request)
 	if (request_begin(request, &request->err) != CAH_OK)
 		request->is_refused = true;
 	/* Answered before the body is read, the connection is closed after. */
-	if (is_declared_longer(request, DISCARD_MAX))
+	if (request->is_unframed || is_declared_longer(request, DISCARD_MAX))
 		return (enum MHD_Result)request_answer(request);
 	return MHD_YES;
 }
