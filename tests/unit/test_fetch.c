@@ -428,6 +428,12 @@ static void fetch__connects_to_public_addresses_only(void **state)
 		{"http://0x7f000002/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
 		{"http://2130706434:%d/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
 		{"http://0/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
+		{"http://127.2/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
+		{"http://0177.0.0.2/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
+		{"http://[::ffff:127.0.0.2]/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
+		{"http://[::]:%d/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
+		{"http://a.org:80@127.0.0.2/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
+		{"http://%31%32%37.0.0.2/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
 		{"http://pinned.example/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
 	};
 	static const char *const entries[] = {"pinned.example:80:192.168.0.1"};
