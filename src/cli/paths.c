@@ -6,6 +6,7 @@
 #include "cli/paths.h"
 
 #include "base/fail.h"
+#include "fetch/local.h"
 #include "fetch/stream.h"
 #include "wire/text.h"
 
@@ -63,18 +64,6 @@ struct slice paths_next(const struct paths *paths, size_t *at)
 
 /* ---- one line ---- */
 
-/* RFC 3986, section 3.1, and "://" behind it. */
-static bool has_scheme(struct slice line)
-{
-	size_t i = 0;
-	while (i < line.len &&
-	       ((line.data[i] >= 'a' && line.data[i] <= 'z') ||
-		(line.data[i] >= 'A' && line.data[i] <= 'Z') ||
-		(i > 0 && line.data[i] >= '0' && line.data[i] <= '9')))
-		i++;
-	return i > 0 && slice_starts(slice_from(line, i), SLICE("://"));
-}
-
 /* What the store takes as an URL, and no blanks. */
 static bool is_graphic(struct slice line)
 {
@@ -94,7 +83,7 @@ int paths_check_base(const char *base_url, struct cah_error *err)
 				"the base URL has more than %d bytes",
 				PATHS_LINE_MAX);
 	if (!is_graphic(base) ||
-	    (base.len > 0 && base.data[0] != '/' && !has_scheme(base)))
+	    (base.len > 0 && base.data[0] != '/' && !local_has_scheme(base)))
 		return cah_fail(err, CAH_EINVALID,
 				"the base '%s' is no URL and no full path",
 				base_url);
@@ -122,7 +111,7 @@ static int add_url(struct paths_parser *p, struct slice line,
 {
 	struct buf *urls = &p->paths->urls;
 	size_t start = urls->len;
-	if (!has_scheme(line) && p->base.data != NULL) {
+	if (!local_has_scheme(line) && p->base.data != NULL) {
 		while (line.len > 0 && line.data[0] == '/')
 			line = slice_from(line, 1);
 		buf_add_slice(urls, p->base);

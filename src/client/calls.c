@@ -2,6 +2,7 @@
 #include "client/call.h"
 
 #include "base/fail.h"
+#include "base/utf8.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -153,7 +154,7 @@ int call_check_result_url(const char *url, struct cah_error *err)
 		return cah_fail(err, CAH_EINVALID,
 				"url of the result: more than %d bytes",
 				RESULT_URL_MAX);
-	if (!client_is_utf8(url))
+	if (!utf8_is_valid(slice_of(url)))
 		return cah_fail(err, CAH_EINVALID,
 				"url of the result: not UTF-8");
 	return CAH_OK;
@@ -220,24 +221,14 @@ int cah_client_invalid_url(struct cah_client *client, struct cah_error *err)
 	return rc;
 }
 
-/* The length in bytes of the first @max characters of UTF-8. */
-static size_t cut_characters(const char *text, size_t max)
-{
-	size_t i = 0;
-	for (size_t count = 0; text[i] != '\0'; i++)
-		if (((unsigned char)text[i] & 0xc0) != 0x80 && count++ == max)
-			break;
-	return i;
-}
-
 int cah_client_log(struct cah_client *client, const char *progress,
 		   struct cah_error *err)
 {
-	if (!client_is_utf8(progress))
+	if (progress == NULL || !utf8_is_valid(slice_of(progress)))
 		return cah_fail(err, CAH_EINVALID, "progress: not UTF-8");
 	json_t *body = who(client);
-	json_t *text =
-		json_stringn(progress, cut_characters(progress, PROGRESS_MAX));
+	struct slice cut = utf8_cut(slice_of(progress), PROGRESS_MAX);
+	json_t *text = json_stringn(cut.data, cut.len);
 	if (json_object_set_new(body, "progress", text) != 0) {
 		json_decref(body);
 		return cah_fail(err, CAH_ENOMEM, "log: out of memory");

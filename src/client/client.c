@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "client/base_url.h"
 
 #include <assert.h>
@@ -31,14 +32,6 @@ int cah_worker_type_parse(const char *name)
 	return -1;
 }
 
-bool client_is_utf8(const char *text)
-{
-	json_t *string = json_string(text);
-	bool is_valid = string != NULL;
-	json_decref(string);
-	return is_valid;
-}
-
 static int check_nickname(const char *nickname, struct cah_error *err)
 {
 	if (nickname == NULL || nickname[0] == '\0')
@@ -51,7 +44,7 @@ static int check_nickname(const char *nickname, struct cah_error *err)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return cah_fail(err, CAH_EINVALID,
 					"nickname has control characters");
-	if (!client_is_utf8(nickname))
+	if (!utf8_is_valid(slice_of(nickname)))
 		return cah_fail(err, CAH_EINVALID, "nickname is not UTF-8");
 	return CAH_OK;
 }

@@ -54,9 +54,6 @@ CAH_MUST_CHECK int client_new(struct cah_client **out,
 			      const struct cah_client_options *options,
 			      struct cah_error *err);
 
-/* jansson takes nothing else. */
-bool client_is_utf8(const char *text);
-
 /* Not 0 where a call is to end. Of the types talk_tick_fn and
  * stream_tick_fn; @arg is the client. */
 int client_tick(void *arg);

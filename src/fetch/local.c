@@ -1,7 +1,7 @@
 #include "fetch/local.h"
 
+#include "base/ascii.h"
 #include "base/fail.h"
-#include "base/slice.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -15,13 +15,15 @@ enum {
 	SKIP_STEP = 65536, /* bytes read at once where nothing can be sought */
 };
 
-/* A scheme as RFC 3986, 3.1 has it, and "://". */
-static bool has_scheme(const char *location)
+bool local_has_scheme(struct slice location)
 {
-	size_t len = strspn(location, "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789+-.");
-	return len > 0 && strncmp(location + len, "://", 3) == 0;
+	size_t i = 0;
+	while (i < location.len &&
+	       (ascii_is_letter(location.data[i]) ||
+		(i > 0 && (ascii_is_digit(location.data[i]) ||
+			   memchr("+-.", location.data[i], 3) != NULL))))
+		i++;
+	return i > 0 && slice_starts(slice_from(location, i), SLICE("://"));
 }
 
 static bool is_file_url(const char *location)
@@ -32,7 +34,7 @@ static bool is_file_url(const char *location)
 bool local_is(const char *location)
 {
 	return location[0] != '\0' &&
-	       (is_file_url(location) || !has_scheme(location));
+	       (is_file_url(location) || !local_has_scheme(slice_of(location)));
 }
 
 /* The path of a file: URL (RFC 8089), which the caller frees with free. */

@@ -2,11 +2,15 @@
 #ifndef FETCH_LOCAL_H
 #define FETCH_LOCAL_H
 
+#include "base/slice.h"
 #include "fetch/stop.h"
 
 #include <cah/error.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* True where @location begins with a scheme (RFC 3986, 3.1) and "://". */
+bool local_has_scheme(struct slice location);
 
 /* True where @location is a path, a file: URL or "-". */
 bool local_is(const char *location);

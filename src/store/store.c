@@ -3,6 +3,7 @@
 #include "store/store_priv.h"
 
 #include "base/fail.h"
+#include "base/utf8.h"
 
 static const char *const type_names[] = {"HYBRID", "CPU", "GPU"};
 static const char *const state_names[] = {"open", "leased", "gpu_open",
@@ -39,38 +40,15 @@ int store_job_state(struct slice name)
 	return -1;
 }
 
-/* Bytes of the character that @p begins with, *value its number; 0 where it is
- * none (RFC 3629, section 4: no surrogates, no longer forms than needed). */
-static size_t character(const unsigned char *p, size_t len, uint32_t *value)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (n > len || (n > 1 && p[0] < 0xc2) || p[0] > 0xf4)
-		return 0;
-	*value = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*value = *value << 6 | (p[i] & 0x3f);
-	}
-	if (*value < least[n] || *value > 0x10ffff ||
-	    (*value >= 0xd800 && *value <= 0xdfff))
-		return 0;
-	return n;
-}
-
 bool store_is_text(struct slice text, bool with_controls)
 {
-	for (size_t i = 0; i < text.len;) {
-		uint32_t value = 0;
-		size_t n = character((const unsigned char *)text.data + i,
-				     text.len - i, &value);
-		/* C0, DEL and C1 of ISO 6429 */
-		bool is_control =
-			value < 0x20 || (value >= 0x7f && value < 0xa0);
-		if (n == 0 || value == 0 || (is_control && !with_controls))
+	while (text.len > 0) {
+		uint32_t cp;
+		size_t len = utf8_read_valid(text, &cp);
+		if (len == 0 || cp == 0 ||
+		    (utf8_is_control(cp) && !with_controls))
 			return false;
-		i += n;
+		text = slice_from(text, len);
 	}
 	return true;
 }

@@ -1,6 +1,7 @@
 /* Workers: born with a name, alive as long as they are heard of, gone with
  * their job open again. */
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "store/store_priv.h"
 
 #include <assert.h>
@@ -166,26 +167,13 @@ int store_worker_alive(struct store *store, bool *alive, struct slice token,
 	return rc;
 }
 
-/* Cuts to @max characters. */
-static struct slice cut(struct slice text, size_t max)
-{
-	size_t characters = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (((unsigned char)text.data[i] & 0xc0) == 0x80)
-			continue;
-		if (characters++ == max)
-			return (struct slice){text.data, i};
-	}
-	return text;
-}
-
 int store_worker_progress(struct store *store, struct slice token,
 			  enum worker_type type, struct slice progress,
 			  int64_t now_s, int64_t wall_s, struct cah_error *err)
 {
 	if (!store_is_text(progress, true))
 		return cah_fail(err, CAH_EINVALID, "progress is not UTF-8");
-	progress = cut(progress, STORE_PROGRESS_MAX);
+	progress = utf8_cut(progress, STORE_PROGRESS_MAX);
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;

@@ -1,8 +1,8 @@
 #include "tracker/page.h"
 
 #include "base/fail.h"
+#include "base/utf8.h"
 #include "tracker/state.h"
-#include "wire/text.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -32,7 +32,7 @@ static const char *reference(uint32_t rune)
 	case '\'':
 		return "&#39;";
 	default:
-		return wire_text_is_control(rune) ? " " : NULL;
+		return utf8_is_control(rune) ? " " : NULL;
 	}
 }
 
@@ -42,7 +42,7 @@ void page_text(struct request *request, const char *text)
 	struct slice s = slice_of(text);
 	while (s.len > 0) {
 		uint32_t rune = 0;
-		size_t len = wire_text_rune(s, &rune);
+		size_t len = utf8_read_valid(s, &rune);
 		const char *instead =
 			len > 0 ? reference(rune) : "\xef\xbf\xbd";
 		if (instead != NULL)

@@ -1,6 +1,7 @@
 #include "wat/entity.h"
 
-#include "wat/utf8.h"
+#include "base/ascii.h"
+#include "base/utf8.h"
 
 enum {
 	CP_MAX = 0x10ffff,
@@ -24,26 +25,9 @@ static const uint16_t windows_1252[32] = {
 	0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
 	0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178};
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool is_alnum(char c)
 {
-	char lower = (char)(c | 0x20);
-	return is_digit(c) || (lower >= 'a' && lower <= 'z');
-}
-
-/* The value of a hexadecimal digit, -1 where @c is none. */
-static int digit_value(char c)
-{
-	char lower = (char)(c | 0x20);
-	if (is_digit(c))
-		return c - '0';
-	if (lower >= 'a' && lower <= 'f')
-		return lower - 'a' + 10;
-	return -1;
+	return ascii_is_digit(c) || ascii_is_letter(c);
 }
 
 static uint32_t replaced(uint32_t cp)
@@ -67,7 +51,7 @@ static bool read_number(struct slice s, struct entity *out)
 	size_t start = i;
 	uint32_t cp = 0;
 	for (; i < s.len; i++) {
-		int value = digit_value(s.data[i]);
+		int value = ascii_hex_value(s.data[i]);
 		if (value < 0 || value >= base)
 			break;
 		if (cp <= CP_MAX)

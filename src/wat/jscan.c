@@ -2,13 +2,15 @@
  * at a time where the machine has SSE2, as every x86-64 does. */
 #include "wat/jscan.h"
 
+#include "base/ascii.h"
+#include "base/utf8.h"
+
 #ifdef __SSE2__
 #	include <emmintrin.h>
 #endif
 
 enum {
-	KEY_MAX = 64,         /* bytes of a key that is decoded */
-	REPLACEMENT = 0xfffd, /* stands for half a surrogate pair */
+	KEY_MAX = 64, /* bytes of a key that is decoded */
 };
 
 static bool is_space(char c)
@@ -25,8 +27,9 @@ static void skip_space(struct jscan *json)
 /* A WAT has hardly any white space, so mostly this is one comparison. */
 static inline char peek(struct jscan *json)
 {
-	if (json->at<json->end && * json->at> ' ')
-		return *json->at;
+	const char *at = json->at;
+	if (at < json->end && (unsigned char)*at > ' ')
+		return *at;
 	skip_space(json);
 	return json->at < json->end ? *json->at : '\0';
 }
@@ -73,24 +76,12 @@ static const char *find_special(const char *p, const char *end)
 	return p;
 }
 
-/* The number of a hexadecimal digit, -1 where it is none. */
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Four digits at @p, which must be there; -1 where they are not all digits. */
 static int hex_unit(const char *p)
 {
 	int unit = 0;
 	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(p[i]);
+		int digit = ascii_hex_value(p[i]);
 		if (digit < 0)
 			return -1;
 		unit = unit * 16 + digit;
@@ -270,28 +261,6 @@ bool jscan_is_done(struct jscan *json)
 	return json->at == json->end;
 }
 
-static void add_character(struct buf *out, int c)
-{
-	char b[4];
-	size_t n = 0;
-	if (c < 0x80) {
-		b[n++] = (char)c;
-	} else if (c < 0x800) {
-		b[n++] = (char)(0xc0 | c >> 6);
-		b[n++] = (char)(0x80 | (c & 0x3f));
-	} else if (c < 0x10000) {
-		b[n++] = (char)(0xe0 | c >> 12);
-		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-		b[n++] = (char)(0x80 | (c & 0x3f));
-	} else {
-		b[n++] = (char)(0xf0 | c >> 18);
-		b[n++] = (char)(0x80 | (c >> 12 & 0x3f));
-		b[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-		b[n++] = (char)(0x80 | (c & 0x3f));
-	}
-	(void)buf_add(out, b, n);
-}
-
 static bool is_high_half(int unit)
 {
 	return unit >= 0xd800 && unit < 0xdc00;
@@ -313,9 +282,10 @@ static const char *decode_unit(struct buf *out, const char *p, const char *end)
 		c = 0x10000 + ((c - 0xd800) << 10) + hex_unit(p + 2) - 0xdc00;
 		p += 6;
 	} else if (is_high_half(c) || is_low_half(c)) {
-		c = REPLACEMENT;
+		c = UTF8_REPLACEMENT;
 	}
-	add_character(out, c);
+	char bytes[UTF8_MAX];
+	(void)buf_add(out, bytes, utf8_write(bytes, (uint32_t)c));
 	return p;
 }
 

@@ -1,7 +1,7 @@
 #include "wat/text.h"
 
+#include "base/utf8.h"
 #include "wat/entity.h"
-#include "wat/utf8.h"
 
 #include <stdlib.h>
 #include <unictype.h>

@@ -3,10 +3,9 @@
  * for nothing. */
 #include "wat/text.h"
 
+#include "base/utf8.h"
+
 #include <limits.h>
-
-#include "wat/utf8.h"
-
 #include <unictype.h>
 
 enum {

@@ -4,6 +4,7 @@
  * which are never fetched. */
 #include "wat/url.h"
 
+#include "base/ascii.h"
 #include "wat/url_encode.h"
 #include "wat/url_host.h"
 
@@ -59,28 +60,17 @@ static bool is_file(const struct scheme *special)
 	return special != NULL && special->port < 0;
 }
 
-static bool is_alpha(char c)
-{
-	char lower = (char)(c | 0x20);
-	return lower >= 'a' && lower <= 'z';
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* The length of the scheme that @s begins with, 0 where it has none. */
 static size_t scheme_len(struct slice s)
 {
-	if (s.len == 0 || !is_alpha(s.data[0]))
+	if (s.len == 0 || !ascii_is_letter(s.data[0]))
 		return 0;
 	for (size_t i = 1; i < s.len; i++) {
 		char c = s.data[i];
 		if (c == ':')
 			return i;
-		if (!is_alpha(c) && !is_digit(c) && c != '+' && c != '-' &&
-		    c != '.')
+		if (!ascii_is_letter(c) && !ascii_is_digit(c) && c != '+' &&
+		    c != '-' && c != '.')
 			return 0;
 	}
 	return 0;
@@ -259,7 +249,7 @@ static int put_port(struct parser *p, struct slice s)
 	if (s.len < 2)
 		return CAH_OK;
 	for (size_t i = 1; i < s.len; i++) {
-		if (!is_digit(s.data[i]))
+		if (!ascii_is_digit(s.data[i]))
 			return CAH_EINVALIDURL;
 		port = port * 10 + (s.data[i] - '0');
 		if (port > PORT_MAX)

@@ -1,6 +1,6 @@
 #include "wat/url_encode.h"
 
-#include "wat/utf8.h"
+#include "base/utf8.h"
 
 /* Each set of the standard includes those before it in this list; special-query
  * is query with the ' added. */

@@ -1,5 +1,6 @@
 #include "wat/url_host.h"
 
+#include "base/ascii.h"
 #include "wat/url.h"
 
 #include <idn2.h>
@@ -15,20 +16,6 @@ enum {
 
 /* "Forbidden domain code points"; the space stands for those below it. */
 static const char forbidden[] = " #/:<>?@[\\]^|%\x7f";
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* -1 where @c is no hexadecimal digit. */
-static int hex_value(char c)
-{
-	char lower = (char)(c | 0x20);
-	if (is_digit(c))
-		return c - '0';
-	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
 
 static bool is_forbidden(char c)
 {
@@ -53,7 +40,7 @@ static bool ipv4_number(struct slice s, uint64_t *out)
 	}
 	uint64_t value = 0;
 	for (size_t i = 0; i < s.len; i++) {
-		int digit = hex_value(s.data[i]);
+		int digit = ascii_hex_value(s.data[i]);
 		if (digit < 0 || (unsigned int)digit >= base)
 			return false;
 		value = value * base + (unsigned int)digit;
@@ -80,10 +67,10 @@ static bool ends_in_number(struct slice host)
 	while (start > 0 && host.data[start - 1] != '.')
 		start--;
 	struct slice last = slice_from(host, start);
-	if (last.len == 0 || !is_digit(last.data[0]))
+	if (last.len == 0 || !ascii_is_digit(last.data[0]))
 		return false;
 	size_t digits = 0;
-	while (digits < last.len && is_digit(last.data[digits]))
+	while (digits < last.len && ascii_is_digit(last.data[digits]))
 		digits++;
 	uint64_t value;
 	return digits == last.len || ipv4_number(last, &value);
@@ -143,7 +130,7 @@ static bool read_ipv4_tail(struct slice s, struct ipv6 *ip)
 			return false;
 		size_t start = i;
 		uint32_t value = 0;
-		for (; i < s.len && is_digit(s.data[i]); i++) {
+		for (; i < s.len && ascii_is_digit(s.data[i]); i++) {
 			if (i > start && value == 0)
 				return false;
 			value = value * 10 + (uint32_t)(s.data[i] - '0');
@@ -164,8 +151,8 @@ static bool read_piece(struct slice s, size_t *i, struct ipv6 *ip)
 {
 	size_t start = *i;
 	uint32_t value = 0;
-	while (*i < s.len && *i - start < 4 && hex_value(s.data[*i]) >= 0)
-		value = value << 4 | (uint32_t)hex_value(s.data[(*i)++]);
+	while (*i < s.len && *i - start < 4 && ascii_hex_value(s.data[*i]) >= 0)
+		value = value << 4 | (uint32_t)ascii_hex_value(s.data[(*i)++]);
 	if (*i < s.len && s.data[*i] == '.' && *i > start) {
 		*i = s.len;
 		return read_ipv4_tail(slice_from(s, start), ip);
@@ -278,7 +265,7 @@ static bool is_plain(struct slice host)
 {
 	for (size_t i = 0; i < host.len; i++) {
 		char c = host.data[i];
-		bool is_fine = (c >= 'a' && c <= 'z') || is_digit(c) ||
+		bool is_fine = (c >= 'a' && c <= 'z') || ascii_is_digit(c) ||
 			       c == '-' || c == '.' || c == '_';
 		if (!is_fine)
 			return false;
@@ -294,10 +281,10 @@ static bool decode(char *out, struct slice host, bool *is_ascii)
 	for (size_t i = 0; i < host.len; i++) {
 		char c = host.data[i];
 		if (c == '%' && i + 2 < host.len &&
-		    hex_value(host.data[i + 1]) >= 0 &&
-		    hex_value(host.data[i + 2]) >= 0) {
-			c = (char)(hex_value(host.data[i + 1]) << 4 |
-				   hex_value(host.data[i + 2]));
+		    ascii_hex_value(host.data[i + 1]) >= 0 &&
+		    ascii_hex_value(host.data[i + 2]) >= 0) {
+			c = (char)(ascii_hex_value(host.data[i + 1]) << 4 |
+				   ascii_hex_value(host.data[i + 2]));
 			i += 2;
 		}
 		if (c == '\0')

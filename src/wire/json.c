@@ -1,6 +1,6 @@
 #include "wire/json.h"
 
-#include "wire/text.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -36,7 +36,7 @@ static void add_rune(struct buf *out, struct slice bytes, uint32_t rune)
 	if (rune == '"' || rune == '\\') {
 		buf_add_byte(out, '\\');
 		buf_add_byte(out, (char)rune);
-	} else if (wire_text_is_control(rune)) {
+	} else if (utf8_is_control(rune)) {
 		buf_printf(out, "\\u%04x", rune);
 	} else {
 		buf_add_slice(out, bytes);
@@ -64,7 +64,7 @@ static void add_string(struct buf *out, struct slice s)
 		if (s.len == 0)
 			break;
 		uint32_t rune;
-		size_t len = wire_text_rune(s, &rune);
+		size_t len = utf8_read_valid(s, &rune);
 		if (len == 0)
 			buf_add_text(out, "\xef\xbf\xbd");
 		else

@@ -1,17 +1,7 @@
 #include "wire/query.h"
 
+#include "base/ascii.h"
 #include "base/fail.h"
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 size_t wire_percent_decode(char *out, struct slice raw, bool is_form)
 {
@@ -21,8 +11,8 @@ size_t wire_percent_decode(char *out, struct slice raw, bool is_form)
 		if (c == '+' && is_form)
 			c = ' ';
 		if (c == '%' && i + 2 < raw.len) {
-			int high = hex_digit(raw.data[i + 1]);
-			int low = hex_digit(raw.data[i + 2]);
+			int high = ascii_hex_value(raw.data[i + 1]);
+			int low = ascii_hex_value(raw.data[i + 2]);
 			if (high >= 0 && low >= 0) {
 				c = (char)(high << 4 | low);
 				i += 2;

@@ -1,5 +1,4 @@
-/* text.h: the checks that text from outside has to pass (UTF-8 as in RFC 3629:
- * no overlong forms, no surrogates, nothing past U+10FFFF). No I/O. */
+/* text.h: the checks that text from outside has to pass. No I/O. */
 #ifndef WIRE_TEXT_H
 #define WIRE_TEXT_H
 
@@ -15,15 +14,6 @@ enum {
 	WIRE_URL_MAX = 2048,     /* bytes */
 	WIRE_BANNER_MAX = 2048,  /* bytes */
 };
-
-/* The character at the front of @s (not empty) in *rune; returns its length,
- * 0 where the bytes are not UTF-8. */
-size_t wire_text_rune(struct slice s, uint32_t *rune);
-
-bool wire_text_is_utf8(struct slice s);
-
-/* C0, DEL and C1. */
-bool wire_text_is_control(uint32_t rune);
 
 /* Valid UTF-8 of @min..@max bytes without control characters. @what names the
  * field in the error. Errors: CAH_EINVALID. */

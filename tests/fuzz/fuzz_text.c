@@ -1,8 +1,8 @@
 /* Cleans, judges and tells the language. A clean text has no white space at its
  * ends nor two spaces in a row, no control characters, and is UTF-8. */
+#include "base/utf8.h"
 #include "wat/language.h"
 #include "wat/text.h"
-#include "wat/utf8.h"
 
 #include <stdlib.h>
 

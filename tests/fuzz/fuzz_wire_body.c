@@ -1,5 +1,6 @@
 /* A POST body: every kind of field is asked for; what is a string is written
  * again, which must give JSON that can be read. */
+#include "base/utf8.h"
 #include "wire/body.h"
 #include "wire/json.h"
 #include "wire/text.h"
@@ -26,7 +27,7 @@ static void write_again(struct slice text)
 	wire_body_fini(&body);
 	buf_reset(&buf);
 	(void)wire_progress_clean(&buf, text);
-	if (!wire_text_is_utf8(buf_slice(&buf)))
+	if (!utf8_is_valid(buf_slice(&buf)))
 		abort();
 	buf_fini(&buf);
 }
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		if (wire_body_map_text(&body, "urls", "1", &text, &err) ==
 			    CAH_OK &&
-		    !wire_text_is_utf8(text))
+		    !utf8_is_valid(text))
 			abort();
 		int rc = wire_body_list(&body, "shards", &count, &err);
 		for (size_t i = 0; rc == CAH_OK && i < count; i++)

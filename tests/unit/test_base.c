@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/table.h"
+#include "base/utf8.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -298,6 +299,72 @@ static void fate__sums_to_the_candidates(void **state)
 	assert_string_equal(fate_stage(CAH_FATE_TOO_SMALL), "image");
 }
 
+static void utf8__is_as_in_the_rfc(void **state)
+{
+	static const struct {
+		struct slice bytes;
+		bool is_good;
+	} rows[] = {
+		{{NULL, 0}, true},
+		{{"\xef\xbf\xbd", 3}, true}, /* U+FFFD itself */
+		{{"a\0b", 3}, true},
+		{{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9}, true},
+		{{"\xf4\x8f\xbf\xbf", 4}, true},
+		{{"\xf4\x90\x80\x80", 4}, false}, /* past U+10FFFF */
+		{{"\xed\xa0\x80", 3}, false},     /* a surrogate */
+		{{"\xc0\x80", 2}, false},         /* overlong */
+		{{"\xe0\x80\x80", 3}, false},
+		{{"\xf0\x80\x80\x80", 4}, false},
+		{{"\x80", 1}, false},
+		{{"\xc3", 1}, false}, /* cut */
+		{{"\xc3(", 2}, false},
+		{{"\xff", 1}, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(utf8_is_valid(rows[i].bytes), rows[i].is_good);
+}
+
+static void utf8__stands_in_for_the_longest_beginning(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		uint32_t cp;
+	} rows[] = {
+		{"a", 1, 'a'},
+		{"\xf0\x9f\x98\x80", 4, 0x1f600},
+		{"\xf0\x9f\x98(", 3, UTF8_REPLACEMENT},
+		{"\xf0\x9f(", 2, UTF8_REPLACEMENT},
+		{"\xf0\x80\x80", 1, UTF8_REPLACEMENT},
+		{"\xed\xa0\x80", 1, UTF8_REPLACEMENT},
+		{"\xe2\x82", 2, UTF8_REPLACEMENT},
+		{"\x80\x80", 1, UTF8_REPLACEMENT},
+		{"\xef\xbf\xbd", 3, UTF8_REPLACEMENT},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint32_t cp;
+		struct slice s = slice_of(rows[i].bytes);
+		assert_int_equal(utf8_read(s, &cp), rows[i].len);
+		assert_int_equal(cp, rows[i].cp);
+		char bytes[UTF8_MAX];
+		size_t len = utf8_write(bytes, cp);
+		bool is_same = len <= s.len && memcmp(bytes, s.data, len) == 0;
+		assert_int_equal(utf8_read_valid(s, &cp), is_same ? len : 0);
+	}
+}
+
+static void utf8__is_cut_at_characters(void **state)
+{
+	struct slice s = SLICE("\xc3\xa9"
+			       "e\xf0\x9f\x98\x80");
+	static const size_t lens[] = {0, 2, 3, 7, 7};
+	(void)state;
+	for (size_t max = 0; max < sizeof(lens) / sizeof(lens[0]); max++)
+		assert_int_equal(utf8_cut(s, max).len, lens[max]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +374,9 @@ int main(void)
 		cmocka_unit_test(buf__stops_at_its_maximum_and_remembers),
 		cmocka_unit_test(arena__hands_out_no_more_than_its_maximum),
 		cmocka_unit_test(table__agrees_with_a_plain_array),
+		cmocka_unit_test(utf8__is_as_in_the_rfc),
+		cmocka_unit_test(utf8__stands_in_for_the_longest_beginning),
+		cmocka_unit_test(utf8__is_cut_at_characters),
 		cmocka_unit_test(table__takes_an_empty_key),
 		cmocka_unit_test(table__refuses_more_keys_than_its_maximum),
 		cmocka_unit_test(queue__passes_everything_in_order),

@@ -146,32 +146,6 @@ static void path__refuses_what_is_too_long(void **state)
 	assert_int_equal(wire_path_parse(&path, s, NULL), CAH_ENOTFOUND);
 }
 
-static void text__takes_utf8_and_nothing_else(void **state)
-{
-	static const struct {
-		struct slice bytes;
-		bool is_good;
-	} rows[] = {
-		{{"", 0}, true},
-		{{"a\0b", 3}, true},
-		{{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9}, true},
-		{{"\xf4\x8f\xbf\xbf", 4}, true},
-		{{"\xf4\x90\x80\x80", 4}, false}, /* past U+10FFFF */
-		{{"\xed\xa0\x80", 3}, false},     /* a surrogate */
-		{{"\xc0\x80", 2}, false},         /* overlong */
-		{{"\xe0\x80\x80", 3}, false},
-		{{"\xf0\x80\x80\x80", 4}, false},
-		{{"\x80", 1}, false},
-		{{"\xc3", 1}, false}, /* cut */
-		{{"\xc3(", 2}, false},
-		{{"\xff", 1}, false},
-	};
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(wire_text_is_utf8(rows[i].bytes),
-				 rows[i].is_good);
-}
-
 static void nickname__has_1_to_255_bytes_without_controls(void **state)
 {
 	(void)state;
@@ -409,7 +383,6 @@ int main(void)
 		cmocka_unit_test(route__knows_each_call_by_path_and_method),
 		cmocka_unit_test(route__finds_every_path_of_the_list),
 		cmocka_unit_test(path__refuses_what_is_too_long),
-		cmocka_unit_test(text__takes_utf8_and_nothing_else),
 		cmocka_unit_test(nickname__has_1_to_255_bytes_without_controls),
 		cmocka_unit_test(progress__is_cut_at_characters_and_cleaned),
 		cmocka_unit_test(json__is_valid_whatever_is_written),

@@ -1,4 +1,4 @@
-#include "wat/utf8.h"
+#include "base/utf8.h"
 
 /* What may follow a first byte: Unicode 15, table 3-7. */
 struct lead {
@@ -59,4 +59,37 @@ size_t utf8_write(char out[UTF8_MAX], uint32_t cp)
 	}
 	out[0] = (char)(cp | (0xf00u >> len & 0xff));
 	return len;
+}
+
+size_t utf8_read_valid(struct slice s, uint32_t *cp)
+{
+	size_t len = utf8_read(s, cp);
+	/* The character itself may have been written. */
+	if (*cp == UTF8_REPLACEMENT && !slice_starts(s, SLICE("\xef\xbf\xbd")))
+		return 0;
+	return len;
+}
+
+bool utf8_is_valid(struct slice s)
+{
+	uint32_t cp;
+	while (s.len > 0) {
+		size_t len = utf8_read_valid(s, &cp);
+		if (len == 0)
+			return false;
+		s = slice_from(s, len);
+	}
+	return true;
+}
+
+struct slice utf8_cut(struct slice s, size_t max)
+{
+	size_t characters = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		if (((unsigned char)s.data[i] & 0xc0) == 0x80)
+			continue;
+		if (characters++ == max)
+			return (struct slice){s.data, i};
+	}
+	return s;
 }
