@@ -308,6 +308,21 @@ def test_the_files_that_a_document_names_are_there(name):
         assert re.search(r"[_/-]x\b", path) or (ROOT / path).exists(), path
 
 
+def test_the_files_that_other_files_name_are_there():
+    """By a path from the root, in comments of all languages."""
+    path = re.compile(
+        r"(?<![\w./-])((?:src|tests|tools|docs|include|examples|models|python)/[\w./-]*"
+        r"\.(?:md|py|c|h|cc|def|build|json|txt|gz))\b"
+    )
+    wrong = [
+        f"{name}: {found}"
+        for name, text in own_texts()
+        for found in path.findall(text)
+        if not re.search(r"[_/-](?:x|NAME)[_.]", found) and not (ROOT / found).exists()
+    ]
+    assert not wrong
+
+
 @pytest.mark.parametrize("name", tracked("include/cah/*.h"))
 def test_every_public_prototype_has_a_comment(name):
     """A paragraph of prototypes begins with one."""
