@@ -114,6 +114,31 @@ def test_a_manual_page_has_the_options_of_the_help(run_cah, name):
     assert re.search(r"^examples:\n  \S", told.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_manual_page_has_the_defaults_of_the_help(run_cah, name):
+    """Where it has a row for the option: cah run points to cah work's."""
+    told = run_cah(name, "--help", check=True).stdout
+    rows_of = {
+        option: row
+        for row in table_rows(read(f"docs/man/cah-{name}.md"))
+        for option in re.findall(r"--[a-z-]+", row[0])
+    }
+    for option, value in re.findall(
+        r"^  (--[a-z-]+).*\(default (.+)\)$", told, re.MULTILINE
+    ):
+        if option in rows_of:
+            row = " ".join(rows_of[option]).replace(",", "")
+            assert value in row or "one a core" in row, option
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_manual_page_has_examples(name):
+    lines = re.findall(
+        rf"^    .*\bcah {name}\b", read(f"docs/man/cah-{name}.md"), re.MULTILINE
+    )
+    assert len(lines) >= 2  # the first tells how to call it
+
+
 def test_the_overview_has_every_command_with_its_text(run_cah):
     told = run_cah("--help", check=True).stdout
     page = table_rows(read("docs/man/cah.md"))
@@ -297,6 +322,24 @@ def test_what_a_document_points_to_is_there(name):
                 re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings
             ]
             assert anchor in anchors, link
+
+
+def test_calls_of_the_program_in_documents_are_right(run_cah):
+    """Those of blocks of code: the command, and the options it is given."""
+    options = {
+        name: set(re.findall(r"--[a-z-]+", run_cah(name, "--help", check=True).stdout))
+        for name in COMMANDS
+    }
+    calls = 0
+    for name in DOCUMENTS:
+        text = read(name).replace("\\\n", " ")
+        for line in re.findall(r"^    (.*)$", text, re.MULTILINE):
+            for command, rest in re.findall(r"(?:^|[ /])cah ([a-z]+)([^|#]*)", line):
+                assert command in COMMANDS, f"{name}: {line}"
+                given = set(re.findall(r"(?<!\S)\[?(--[a-z-]+)", rest))
+                assert given <= options[command], f"{name}: {line}"
+                calls += 1
+    assert calls > 20
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
