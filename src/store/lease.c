@@ -5,21 +5,35 @@
 
 /* ---- taking ---- */
 
-static int take(struct store *store, struct job *out,
-		const struct worker_row *worker, enum worker_type type,
-		struct cah_error *err)
+/* The open job with the lowest number behind @after, else with the lowest. */
+static int pick(struct store *store, int64_t *number, enum worker_type type,
+		int64_t after, struct cah_error *err)
 {
-	enum stmt pick = type == WORKER_GPU ? STMT_JOB_PICK_GPU : STMT_JOB_PICK;
-	int rc = worker_give_back(store, worker->job, err);
-	if (rc != CAH_OK)
-		return rc;
-	rc = store_start(store, pick, NULL, 0, err);
+	enum stmt stmt = type == WORKER_GPU ? STMT_JOB_PICK_GPU : STMT_JOB_PICK;
+	int rc = store_start(store, stmt, STORE_ARGS(arg_int(after)), err);
+	if (rc == 0 && after > 0)
+		rc = store_start(store, stmt, STORE_ARGS(arg_int(0)), err);
 	if (rc == 0)
 		return cah_fail(err, CAH_ENOJOB, "no job is open");
 	if (rc < 0)
 		return rc;
+	*number = store_int(store, stmt, 0);
+	return CAH_OK;
+}
+
+/* Whoever gives a job back gets another: where its WAT cannot be had, the same
+ * one again would keep the worker from all others. */
+static int take(struct store *store, struct job *out,
+		const struct worker_row *worker, enum worker_type type,
+		struct cah_error *err)
+{
+	int64_t number = 0;
 	struct job_row row = {0};
-	rc = job_load(store, &row, store_int(store, pick, 0), err);
+	int rc = worker_give_back(store, worker->job, err);
+	if (rc == CAH_OK)
+		rc = pick(store, &number, type, worker->job, err);
+	if (rc == CAH_OK)
+		rc = job_load(store, &row, number, err);
 	if (rc != CAH_OK)
 		return rc;
 	enum job_state old = row.state;

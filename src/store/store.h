@@ -210,8 +210,8 @@ CAH_MUST_CHECK int store_sweep(struct store *store, int64_t now_s,
 /* ---- leases ---- */
 
 /* Gives the worker the open job of its queue with the lowest number; one that
- * it holds is given back first. Errors: CAH_ETIMEDOUT (unknown worker),
- * CAH_ENOJOB. */
+ * it holds is given back first, and then it is the lowest number behind that
+ * one, if any. Errors: CAH_ETIMEDOUT (unknown worker), CAH_ENOJOB. */
 CAH_MUST_CHECK int store_job_take(struct store *store, struct job *out,
 				  struct slice token, enum worker_type type,
 				  int64_t now_s, int64_t wall_s,

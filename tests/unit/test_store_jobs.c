@@ -78,14 +78,24 @@ static void take__goes_by_number_and_gives_back_first(void **state)
 	book_take_job(b, &w, 1);
 	assert_string_equal(book_job(b, 1).holder, w.display_name);
 	book_take_job(b, &v, 2);
-	/* Its own is open again, and the lowest. */
-	book_take_job(b, &w, 1);
+	/* Its own is open again, but not for itself. */
+	book_take_job(b, &w, 3);
+	assert_int_equal(book_job(b, 1).state, JOB_OPEN);
 	OK(store_worker_bye(b->store, slice_of(w.token), w.type, NULL));
-	book_take_job(b, &v, 1);
+	book_take_job(b, &v, 3);
 	assert_int_equal(book_job(b, 2).state, JOB_OPEN);
 	book_states(b, 9, 1, 0, 0, 0);
 	int64_t number;
 	assert_int_equal(book_take(b, &w, &number), CAH_ETIMEDOUT);
+}
+
+static void take__goes_round(void **state)
+{
+	struct book *b = *state;
+	struct worker w = book_worker(b, WORKER_HYBRID, "a");
+	for (int i = 1; i <= 2 * WATS; i++)
+		book_take_job(b, &w, i);
+	book_take_job(b, &w, 1);
 }
 
 static void take__gives_each_job_to_one(void **state)
@@ -379,6 +389,7 @@ int main(void)
 		TEST(import__numbers_the_halves_of_each_wat),
 		TEST(import__takes_all_back_when_aborted),
 		TEST(take__goes_by_number_and_gives_back_first),
+		TEST(take__goes_round),
 		TEST(take__gives_each_job_to_one),
 		TEST(finish__closes_a_hybrid_job_once),
 		TEST(finish__sends_a_cpu_job_to_the_gpu_queue),

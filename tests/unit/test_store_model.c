@@ -156,9 +156,11 @@ static int op_take(struct model *m)
 	}
 	int had = w->job;
 	give_back(m, w);
-	int number = 1;
+	int number = had + 1;
 	while (number <= m->job_count && m->jobs[number].state != from)
 		number++;
+	for (int k = 1; number > m->job_count && k <= had; k++)
+		number = m->jobs[k].state == from ? k : number;
 	if (number > m->job_count) {
 		assert_int_equal(had, 0);
 		assert_int_equal(rc, CAH_ENOJOB);
