@@ -1,9 +1,8 @@
 /* cah demo: the whole system at work on this machine, in a minute. */
 #include "base/fail.h"
 #include "cli/cmd.h"
-#include "cli/opt.h"
+#include "cli/worker_opts.h"
 #include "demo/demo.h"
-#include "worker/pipeline.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -101,12 +100,13 @@ static int choose_out(struct demo_args *a, struct cah_error *err)
 static int demo(struct demo_args *a, struct cancel *cancel,
 		struct cah_error *err)
 {
+	int threads = worker_opts_threads(a->threads);
 	struct demo_options options = {
 		.pages = a->pages,
 		.model = "demo",
 		.listen = a->listen,
 		.threshold = a->threshold,
-		.threads = (int)a->threads,
+		.threads = threads,
 		.is_serving = a->is_serving,
 		.is_terminal =
 			isatty(STDERR_FILENO) && !a->is_quiet && !a->is_json,
@@ -120,7 +120,7 @@ static int demo(struct demo_args *a, struct cancel *cancel,
 		rc = log_new(&options.log, stderr,
 			     a->is_quiet ? LOG_ERROR : LOG_INFO, a->is_json,
 			     err);
-	const struct clip_options clip = {.threads = (int)a->threads};
+	const struct clip_options clip = {.threads = threads};
 	if (rc == CAH_OK)
 		rc = clip_open(&options.clip, a->model, &clip, err);
 	options.out = a->out;
@@ -140,7 +140,6 @@ int cmd_demo(int argc, char **argv, struct cancel *cancel)
 		.pages = "/usr/share/gimp/2.0/help/en",
 		.listen = "127.0.0.1:0",
 		.threshold = 0.3,
-		.threads = sysconf(_SC_NPROCESSORS_ONLN),
 	};
 	const struct opt opts[] = {
 		{"out", "DIR", "a new or empty folder; default: one below /tmp",
@@ -153,8 +152,8 @@ int cmd_demo(int argc, char **argv, struct cancel *cancel)
 		 0, 0},
 		{"threshold", "X", "least similarity of a pair", OPT_REAL,
 		 &a.threshold, -1, 1},
-		{"threads", "N", "decoding threads", OPT_INT, &a.threads, 1,
-		 PIPELINE_THREADS_MAX},
+		{"threads", "N", "decoding threads; 0: one a core", OPT_INT,
+		 &a.threads, 0, PIPELINE_THREADS_MAX},
 		{"docs", "FILE", "default: the project's docs-en.warc.wat.gz",
 		 OPT_TEXT, &a.docs, 0, 0},
 		{"pages", "DIR", "the pages that it is of", OPT_TEXT, &a.pages,
@@ -184,9 +183,5 @@ int cmd_demo(int argc, char **argv, struct cancel *cancel)
 		return status;
 	struct cah_error err = {0};
 	int rc = demo(&a, cancel, &err);
-	if (rc == CAH_OK)
-		return EXIT_DONE;
-	if (rc == CAH_ECANCELLED)
-		return EXIT_INTERRUPTED;
-	return opt_report("demo", &err);
+	return rc == CAH_OK ? EXIT_DONE : opt_report("demo", &err);
 }

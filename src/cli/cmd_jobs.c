@@ -334,8 +334,6 @@ static int run(struct jobs *jobs, const char *name, struct cah_error *err)
 	/* Before any error is printed on the same line. */
 	log_free(jobs->progress);
 	store_close(jobs->store);
-	if (rc == CAH_OK && (fflush(stdout) != 0 || ferror(stdout)))
-		rc = cah_fail(err, CAH_EIO, "cannot write the answer");
 	return rc;
 }
 

@@ -1,4 +1,5 @@
 /* cah run: tracker, worker and output in one process. */
+#include "base/clock.h"
 #include "base/fail.h"
 #include "cli/cmd.h"
 #include "cli/import.h"
@@ -13,9 +14,8 @@
 
 enum {
 	OWN_OPTS = 5,
-	/* The tracker is part of this process: a worker that says nothing has
-	 * been stopped by the machine's sleep, and nobody else waits. */
-	IDLE_TIMEOUT_S = 1000000000,
+	LOOK_MS = 500,   /* between two looks at what others do */
+	FAREWELL_S = 10, /* for others to hear that no job is open */
 };
 
 struct run_args {
@@ -96,8 +96,8 @@ static int open_book(struct run_args *a, struct cancel *cancel,
 	return rc;
 }
 
-/* A process that was killed left its worker behind, which still holds a job;
- * this process is the only worker, so it takes all of them out. */
+/* A process that was killed left its worker behind, which still holds a job.
+ * Workers that joined it are told to register anew. */
 static int forget_workers(struct store *store, struct cah_error *err)
 {
 	int64_t count;
@@ -110,7 +110,6 @@ static int start_tracker(struct run_args *a, struct cah_error *err)
 	const struct tracker_options options = {
 		.store = a->store,
 		.listen = a->listen,
-		.idle_timeout_s = IDLE_TIMEOUT_S,
 	};
 	int rc = forget_workers(a->store, err);
 	if (rc == CAH_OK)
@@ -125,6 +124,65 @@ static const char *user_name(void)
 {
 	const struct passwd *user = getpwuid(getuid());
 	return user != NULL ? user->pw_name : "me";
+}
+
+/* Others may have joined (--listen). Waits until their jobs are done, or open
+ * again because they went silent; then a little, for a tracker that is gone
+ * before they know is one that they wait for. */
+static int wait_for_others(struct run_args *a, bool *is_open,
+			   struct cancel *cancel, struct cah_error *err)
+{
+	int64_t done_ms = 0;
+	for (;;) {
+		struct store_counts counts;
+		int rc = store_get_counts(a->store, &counts, clock_wall_s(),
+					  err);
+		*is_open = rc == CAH_OK && counts.jobs[JOB_OPEN] > 0;
+		if (rc != CAH_OK || *is_open)
+			return rc;
+		int64_t others = 0;
+		for (int i = 0; i < WORKER_TYPE_COUNT; i++)
+			others += counts.workers[i];
+		int64_t now_ms = clock_now_ms();
+		if (counts.jobs[JOB_LEASED] > 0)
+			done_ms = 0;
+		else if (done_ms == 0)
+			done_ms = now_ms;
+		if (others == 0 ||
+		    (done_ms != 0 && now_ms - done_ms > FAREWELL_S * 1000))
+			return CAH_OK;
+		if (cancel_sleep(cancel, LOOK_MS))
+			return cah_fail(err, CAH_ECANCELLED, "stopped");
+	}
+}
+
+static void add(struct work_summary *sum, const struct work_summary *one)
+{
+	sum->jobs += one->jobs;
+	sum->lost += one->lost;
+	sum->kept += one->kept;
+	sum->seconds += one->seconds;
+	fate_add(&sum->fates, &one->fates);
+}
+
+/* Until the book has no job left, or --jobs are done. */
+static int work(struct run_args *a, struct work_options *options,
+		struct work_summary *summary, struct cancel *cancel,
+		struct cah_error *err)
+{
+	bool is_open = true;
+	int rc = CAH_OK;
+	while (rc == CAH_OK && is_open) {
+		struct work_summary one;
+		options->max_jobs = a->jobs != 0 ? a->jobs - summary->jobs : 0;
+		rc = work_run(options, &one, cancel, err);
+		add(summary, &one);
+		if (a->jobs != 0 && summary->jobs >= a->jobs)
+			return rc;
+		if (rc == CAH_OK)
+			rc = wait_for_others(a, &is_open, cancel, err);
+	}
+	return rc;
 }
 
 static int run(struct run_args *a, struct work_summary *summary,
@@ -142,10 +200,9 @@ static int run(struct run_args *a, struct work_summary *summary,
 		options.client.url = tracker_url(a->tracker);
 		options.client.nickname =
 			a->nickname != NULL ? a->nickname : user_name();
-		options.max_jobs = a->jobs;
 		/* Whoever typed the paths may read them. */
 		options.pipeline.stream.allow_files = true;
-		rc = work_run(&options, summary, cancel, err);
+		rc = work(a, &options, summary, cancel, err);
 	}
 	tracker_stop(a->tracker);
 	store_close(a->store);

@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 
+enum {
+	OWN_OPTS = 6,
+};
+
 struct work_args {
 	struct worker_opts common;
 	const char *type;
@@ -12,6 +16,7 @@ struct work_args {
 	const char *nickname;
 	int64_t jobs;
 	int64_t retry_s;
+	int64_t heartbeat_s;
 };
 
 static int check_type(const char *type, struct cah_error *err)
@@ -48,14 +53,17 @@ static int work(struct work_args *args, struct work_summary *summary,
 	options.client.nickname = args->nickname;
 	options.client.retry_s = args->retry_s;
 	options.max_jobs = args->jobs;
+	options.heartbeat_s = args->heartbeat_s;
 	return work_run(&options, summary, cancel, err);
 }
 
 int cmd_work(int argc, char **argv, struct cancel *cancel)
 {
-	struct work_args args = {.type = "hybrid", .retry_s = 600};
+	struct work_args args = {.type = "hybrid",
+				 .retry_s = 600,
+				 .heartbeat_s = WORK_HEARTBEAT_S};
 	worker_opts_init(&args.common);
-	struct opt opts[WORKER_OPTS_COUNT + 5] = {
+	struct opt opts[WORKER_OPTS_COUNT + OWN_OPTS] = {
 		{"tracker", "URL", "the tracker; default http://127.0.0.1:8080",
 		 OPT_TEXT, &args.tracker, 0, 0},
 		{"nickname", "NAME", "who gets the credit", OPT_TEXT,
@@ -67,8 +75,10 @@ int cmd_work(int argc, char **argv, struct cancel *cancel)
 		{"retry", "SECONDS",
 		 "how long to wait for a tracker that is away; -1: for ever",
 		 OPT_INT, &args.retry_s, -1, 1e9},
+		{"heartbeat", "SECONDS", "between two signs of life", OPT_INT,
+		 &args.heartbeat_s, 1, 3600},
 	};
-	worker_opts_rows(opts + 5, &args.common);
+	worker_opts_rows(opts + OWN_OPTS, &args.common);
 	const struct opt_command command = {
 		.name = "work",
 		.operands = "",
@@ -82,7 +92,7 @@ int cmd_work(int argc, char **argv, struct cancel *cancel)
 			    "  CAH_NICKNAME=ME cah work --model DIR --out DIR "
 			    "--jobs 1 --json",
 		.opts = opts,
-		.opt_count = WORKER_OPTS_COUNT + 5,
+		.opt_count = WORKER_OPTS_COUNT + OWN_OPTS,
 	};
 	int operands;
 	int status = opt_parse(&command, argc, argv, &operands);

@@ -57,6 +57,26 @@ static void print_usage(FILE *out)
 		     "of it on this machine.\n");
 }
 
+/* What was printed may have gone nowhere: a full disk, a closed pipe. */
+static int end_output(const char *name, int status)
+{
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || status != EXIT_DONE)
+		return status;
+	fprintf(stderr, "cah %s: cannot write standard output\n", name);
+	return EXIT_FAILED;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct cah_error err;
+	if (catch_signals(&err) != CAH_OK) {
+		fprintf(stderr, "cah: %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	/* The switch is left to the process's end: a signal may still come. */
+	return end_output(c->name, c->run(argc, argv, interrupt));
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
@@ -69,16 +89,8 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	for (const struct command *c = commands; c->name != NULL; c++) {
-		if (strcmp(c->name, name) != 0)
-			continue;
-		struct cah_error err;
-		if (catch_signals(&err) != CAH_OK) {
-			fprintf(stderr, "cah: %s\n", err.text);
-			return EXIT_FAILED;
-		}
-		int status = c->run(argc - 1, argv + 1, interrupt);
-		cancel_free(interrupt);
-		return status;
+		if (strcmp(c->name, name) == 0)
+			return run(c, argc - 1, argv + 1);
 	}
 	if (name[0] != '\0')
 		fprintf(stderr, "cah: there is no command '%s'\n", name);

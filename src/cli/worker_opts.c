@@ -3,11 +3,21 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "cli/cmd.h"
+#include "fetch/local.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+int worker_opts_threads(int64_t wanted)
+{
+	if (wanted == 0)
+		wanted = sysconf(_SC_NPROCESSORS_ONLN);
+	if (wanted > PIPELINE_THREADS_MAX)
+		return PIPELINE_THREADS_MAX;
+	return wanted >= 1 ? (int)wanted : 1;
+}
 
 void worker_opts_init(struct worker_opts *o)
 {
@@ -66,14 +76,14 @@ static int find_folder(struct worker_opts *o, struct cah_error *err)
 {
 	if (o->out == NULL || o->out[0] == '\0')
 		return cah_fail(err, CAH_EINVALID, "--out is missing");
-	o->folder = o->out;
-	if (strncmp(o->out, "file://", 7) == 0)
-		o->folder = o->out + 7;
-	else if (strstr(o->out, "://") != NULL)
+	int rc = CAH_EINVALIDURL;
+	if (local_is(o->out))
+		rc = local_path(&o->folder, o->out, err);
+	if (rc == CAH_EINVALIDURL)
 		return cah_fail(err, CAH_EINVALID,
 				"--out: %s is no folder of this machine",
 				o->out);
-	return file_make_dirs(o->folder, err);
+	return rc == CAH_OK ? file_make_dirs(o->folder, err) : rc;
 }
 
 int worker_opts_open(struct worker_opts *o, struct cah_error *err)
@@ -92,12 +102,7 @@ int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 			     err);
 	if (rc != CAH_OK)
 		return rc;
-	if (o->threads == 0)
-		o->threads = sysconf(_SC_NPROCESSORS_ONLN);
-	if (o->threads < 1)
-		o->threads = 1;
-	if (o->threads > PIPELINE_THREADS_MAX)
-		o->threads = PIPELINE_THREADS_MAX;
+	o->threads = worker_opts_threads(o->threads);
 	const struct clip_options clip = {.threads = (int)o->threads};
 	return clip_open(&o->clip, o->model, &clip, err);
 }
@@ -108,18 +113,27 @@ void worker_opts_close(struct worker_opts *o)
 		clip_close(o->clip);
 	log_free(o->log);
 	pins_free(o->pins);
+	free(o->folder);
 }
 
-static const char *last_name(const char *path)
+/* "b" of "a/b/": the stats go to others, whom the rest does not concern. */
+static void copy_last_name(char out[NAME_MAX + 1], const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+	size_t end = strlen(path);
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	size_t start = end;
+	while (start > 0 && path[start - 1] != '/')
+		start--;
+	(void)snprintf(out, NAME_MAX + 1, "%.*s", (int)(end - start),
+		       path + start);
 }
 
 int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 		      struct cah_error *err)
 {
 	struct pipeline_options *p = &work->pipeline;
+	copy_last_name(o->model_name, o->model);
 	*work = (struct work_options){
 		.log = o->log,
 		.is_terminal =
@@ -127,7 +141,7 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 	};
 	*p = (struct pipeline_options){
 		.clip = o->clip,
-		.model = last_name(o->model),
+		.model = o->model_name,
 		.folder = o->folder,
 		.threads = (int)o->threads,
 		.threshold = o->threshold,

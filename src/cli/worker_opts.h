@@ -7,6 +7,8 @@
 #include "cli/opt.h"
 #include "worker/work.h"
 
+#include <limits.h>
+
 enum {
 	WORKER_OPTS_COUNT = 15, /* rows of worker_opts_rows */
 };
@@ -32,10 +34,14 @@ struct worker_opts {
 	struct pins *pins;
 	struct clip *clip;
 	struct log *log;
-	const char *folder; /* of --out */
+	char *folder; /* of --out */
+	char model_name[NAME_MAX + 1];
 	struct languages language_list;
 	const char *resolve_entries[OPT_LIST_MAX + 1]; /* NULL-terminated */
 };
+
+/* Threads for @wanted, 0 being one for each core: 1 to PIPELINE_THREADS_MAX. */
+int worker_opts_threads(int64_t wanted);
 
 /* The defaults. */
 void worker_opts_init(struct worker_opts *opts);

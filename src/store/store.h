@@ -108,7 +108,8 @@ CAH_MUST_CHECK int store_open_existing(struct store **out, const char *uri,
 
 /* What a tracker calls once after store_open: of all processes one may be the
  * tracker of a store. Held until store_close or the end of the process, however
- * it comes; a second call does nothing. Errors: CAH_EUNAVAILABLE ("another tracker uses FILE"). */
+ * it comes; a second call does nothing. Errors: CAH_EUNAVAILABLE ("another
+ * tracker uses FILE"). */
 CAH_MUST_CHECK int store_claim(struct store *store, struct cah_error *err);
 
 /* What a tracker calls after store_claim: its clock began anew with it, so that

@@ -189,7 +189,8 @@ static void run_threads(struct pipeline *p, struct cancel *cancel,
 {
 	struct post posts[STAGE_COUNT + PIPELINE_THREADS_MAX];
 	int count;
-	if (start(p, posts, &count) != CAH_OK)
+	bool is_whole = start(p, posts, &count) == CAH_OK;
+	if (!is_whole)
 		stop_early(p, count);
 	while (!wait_for_stages(p)) {
 		struct pipeline_progress progress;
@@ -200,6 +201,9 @@ static void run_threads(struct pipeline *p, struct cancel *cancel,
 	}
 	for (int i = 0; i < count; i++)
 		(void)pthread_join(posts[i].thread, NULL);
+	/* What was passed to a stage that nobody runs. */
+	for (int s = 0; s < STAGE_COUNT && !is_whole; s++)
+		drain(p, (enum stage)s);
 }
 
 static int make_parts(struct pipeline *p, struct cah_error *err)

@@ -20,6 +20,7 @@ struct work {
 	struct cah_client *client;
 	struct cancel *cancel; /* the user's */
 	struct work_summary *summary;
+	bool is_reporting;   /* a whole shard, which is not to be in vain */
 	int64_t patience_ms; /* monotonic: calls to the tracker end then, where
 				not 0, instead of when cancel is set */
 	int failures;        /* in a row */
@@ -33,12 +34,23 @@ struct work {
 	double logged_s; /* when the last line was written */
 };
 
+/* From now on the tracker gets WORK_GOODBYE_MS in all. */
+static void begin_goodbye(struct work *w)
+{
+	if (w->patience_ms == 0)
+		w->patience_ms = clock_now_ms() + WORK_GOODBYE_MS;
+}
+
 /* Asked by the client while a call blocks. */
 static int is_interrupted(void *arg)
 {
-	const struct work *w = arg;
+	struct work *w = arg;
+	if (w->is_reporting && cancel_is_set(w->cancel))
+		begin_goodbye(w);
 	if (w->patience_ms != 0)
 		return clock_now_ms() > w->patience_ms;
+	if (w->is_reporting)
+		return 0;
 	return cancel_is_set(w->cancel) || cancel_is_set(w->over);
 }
 
@@ -53,7 +65,10 @@ static bool is_lost(struct work *w)
 static void *run_heartbeat(void *arg)
 {
 	struct work *w = arg;
-	while (!cancel_sleep(w->over, WORK_HEARTBEAT_S * 1000L)) {
+	int64_t every_s = w->options->heartbeat_s;
+	if (every_s == 0)
+		every_s = WORK_HEARTBEAT_S;
+	while (!cancel_sleep(w->over, every_s * 1000)) {
 		char text[256];
 		bool is_alive = true;
 		pthread_mutex_lock(&w->lock);
@@ -93,15 +108,14 @@ static int on_tick(void *arg, const struct pipeline_progress *progress)
 	return lost;
 }
 
-/* After a job that somebody else has by now. A tracker that forgets a worker
- * sooner than a shard takes would have it work for nothing for ever. */
+/* The tracker does not know the worker any more. One that forgets workers
+ * sooner than a shard takes would have them work for nothing for ever. */
 static int begin_anew(struct work *w, struct cah_error *err)
 {
-	w->summary->lost++;
 	if (++w->failures >= WORK_FAILURES_MAX)
 		return cah_fail(err, CAH_ETIMEDOUT,
-				"the tracker gave %d jobs in a row to somebody "
-				"else before they were done",
+				"the tracker forgot this worker %d times "
+				"before a job was done",
 				w->failures);
 	return cah_client_recreate(w->client, err);
 }
@@ -110,7 +124,6 @@ static int run_shard(struct work *w, const struct pipeline_work *job,
 		     struct pipeline_result *result, struct cah_error *err)
 {
 	pthread_t heartbeat;
-	w->is_lost = false;
 	w->logged_s = 0;
 	w->progress = (struct pipeline_progress){.wat_total = -1};
 	int rc = cancel_new(&w->over, err);
@@ -146,11 +159,14 @@ static void log_shard(struct work *w, const struct pipeline_result *r)
 static int report(struct work *w, const struct pipeline_work *job,
 		  const struct pipeline_result *result, struct cah_error *err)
 {
+	w->is_reporting = true;
 	int rc = cah_client_complete(w->client, result->kept, NULL, err);
+	w->is_reporting = false;
 	if (rc == CAH_ETIMEDOUT || rc == CAH_ENOJOB) {
 		log_warn(w->options->log,
 			 "shard %s came too late, it is dropped: %s", w->name,
 			 err->text);
+		w->summary->lost++;
 		rc = shard_remove(w->options->pipeline.folder, w->name, err);
 		return rc == CAH_OK ? begin_anew(w, err) : rc;
 	}
@@ -175,6 +191,7 @@ static int after_failure(struct work *w, int rc, struct cah_error *err)
 		log_warn(w->options->log,
 			 "the tracker has given shard %s to somebody else",
 			 w->name);
+		w->summary->lost++;
 		return begin_anew(w, err);
 	}
 	log_error(w->options->log, "shard %s failed: %s", w->name, err->text);
@@ -184,7 +201,7 @@ static int after_failure(struct work *w, int rc, struct cah_error *err)
 	struct cah_error unheard;
 	if (cah_client_log(w->client, "Crashed", &unheard) != CAH_OK)
 		log_debug(w->options->log, "progress: %s", unheard.text);
-	if (cancel_sleep(w->cancel, 1000L << w->failures))
+	if (cancel_sleep(w->cancel, (long)WORK_PAUSE_MS << (w->failures - 1)))
 		return cah_fail(err, CAH_ECANCELLED, "stopped");
 	return CAH_OK;
 }
@@ -206,6 +223,7 @@ static int do_job(struct work *w, struct cah_error *err)
 	};
 	struct pipeline_result result = {0};
 	bool is_there;
+	w->is_lost = false;
 	int rc = shard_find(&is_there, &result.fates,
 			    w->options->pipeline.folder, w->name, job.wat,
 			    job.piece, err);
@@ -235,7 +253,7 @@ static int do_jobs(struct work *w, struct cah_error *err)
 		if (rc == CAH_ENOJOB)
 			return CAH_OK;
 		if (rc == CAH_ETIMEDOUT)
-			rc = cah_client_recreate(w->client, err);
+			rc = begin_anew(w, err);
 		else if (rc == CAH_OK)
 			rc = do_job(w, err);
 		if (rc != CAH_OK)
@@ -261,7 +279,7 @@ int work_run(const struct work_options *options, struct work_summary *out,
 			 cah_client_display_name(w.client),
 			 cah_client_url(w.client));
 		rc = do_jobs(&w, err);
-		w.patience_ms = clock_now_ms() + WORK_GOODBYE_MS;
+		begin_goodbye(&w);
 		struct cah_error bye;
 		if (cah_client_bye(w.client, &bye) != CAH_OK)
 			log_debug(options->log, "goodbye: %s", bye.text);

@@ -10,8 +10,11 @@
 
 enum {
 	WORK_FAILURES_MAX = 3,  /* jobs in a row that fail or come too late */
+	WORK_PAUSE_MS = 1000,   /* after a job that failed; doubles */
 	WORK_HEARTBEAT_S = 10,  /* between two signs of life to the tracker */
-	WORK_GOODBYE_MS = 5000, /* for giving the job back after Ctrl-C */
+	WORK_GOODBYE_MS = 5000, /* for what the tracker is to hear after Ctrl-C:
+				   of a shard that is whole, of the job that
+				   is given back */
 };
 
 /* Told of each finished shard, on the calling thread. */
@@ -23,6 +26,7 @@ struct work_options {
 	struct pipeline_options pipeline;
 	struct cah_client_options client;
 	int64_t max_jobs;       /* 0: until none is open */
+	int64_t heartbeat_s;    /* 0: WORK_HEARTBEAT_S */
 	struct log *log;        /* may be NULL */
 	bool is_terminal;       /* a progress line in the log */
 	work_shard_fn on_shard; /* may be NULL */

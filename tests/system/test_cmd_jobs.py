@@ -389,7 +389,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure(cah, put, jobs, tmp_path)
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "cah jobs: cannot write the answer\n"
+    assert done.stderr == "cah jobs: cannot write standard output\n"
 
 
 def test_help_tells_all(run_cah):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -9,7 +10,7 @@ import time
 
 import pyarrow.parquet
 import pytest
-from conftest import ROOT
+from conftest import ROOT, http_request
 from crawl import Web, leftovers
 
 MODEL = ROOT / "models" / "demo"
@@ -83,6 +84,79 @@ def test_it_goes_on_after_kill_9(cah, run_cah, args, tmp_path, after):
     assert not [name for name in leftovers(out) if ".tmp." in name]
     kept = [json.loads(p.read_bytes())["fates"]["kept"] for p in out.glob("*.json")]
     assert sum(kept) == pairs(out)
+
+
+@pytest.fixture
+def running(cah, args, web):
+    """A run that has a job and waits for its images; it says where its pages are."""
+    web.gate = threading.Event()
+    web.requests.clear()
+    process = subprocess.Popen(
+        [cah, *map(str, args)], stderr=subprocess.PIPE, text=True
+    )
+    process.url = None
+    while process.url is None:
+        line = process.stderr.readline()
+        assert line, "ended early"
+        found = re.search(r"the pages are at (http://[\d.:]+)", line)
+        process.url = found and found.group(1)
+    deadline = time.monotonic() + 60
+    while not any(h != "crawl.test" for h, _ in web.requests):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield process
+    if web.gate is not None:
+        web.gate.set()
+    web.gate = None
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def test_a_second_run_on_the_same_folder_at_the_same_time(run_cah, args, running):
+    second = run_cah(*args)
+    assert second.returncode == 1
+    assert re.fullmatch(r"cah run: another tracker uses \S+\n", second.stderr)
+    assert running.poll() is None
+
+
+def test_others_may_join_and_are_waited_for(cah, args, running, web, tmp_path):
+    tracker = running.url
+    other = subprocess.Popen(
+        [
+            *(cah, "work", "--tracker", tracker, "--nickname", "other"),
+            *("--model", MODEL, "--out", tmp_path / "other", *web.options),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while int(http_request(f"{tracker}/api/jobCount?type=HYBRID").text) != 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    web.gate.set()
+    assert other.wait(60) == 0, other.stderr.read()
+    other.stderr.close()
+    running.communicate(timeout=60)
+    assert running.returncode == 0
+    names = [
+        path.name
+        for folder in (tmp_path / "out", tmp_path / "other")
+        for path in folder.glob("*.parquet")
+    ]
+    assert sorted(names) == [f"{k:08d}.parquet" for k in range(1, 5)]
+    assert list((tmp_path / "other").glob("*.parquet"))
+
+
+def test_the_output_may_be_a_file_uri(run_cah, web, tmp_path):
+    wat = web.folder / web.wats[0]
+    done = run_cah(
+        *("run", wat, "--model", f"{MODEL}/", "--out", f"file:{tmp_path}/o%20o"),
+        *("--jobs", 1, *web.options),
+    )
+    assert done.returncode == 0, done.stderr
+    (stats,) = (tmp_path / "o o").glob("*.stats.json")
+    assert json.loads(stats.read_bytes())["model"] == "demo"
 
 
 def test_wat_files_of_this_machine(run_cah, web, tmp_path):

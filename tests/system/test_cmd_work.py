@@ -1,5 +1,6 @@
 """A volunteer's worker, from the first job to the last, and what may come between."""
 
+import http.server
 import io
 import json
 import os
@@ -58,12 +59,13 @@ def worker(cah, web, tmp_path):
     """Starts `cah work`; returns the process."""
     started = []
 
-    def start(tracker, *args, **kwargs):
+    def start(tracker, *args, options=None, **kwargs):
         process = subprocess.Popen(
             [
                 *(cah, "work", "--tracker", tracker.url, "--nickname", "zoë"),
                 *("--model", MODEL, "--out", tmp_path / "out"),
-                *(*web.options, *map(str, args)),
+                *(options or web.options),
+                *map(str, args),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -93,6 +95,10 @@ def wait_for(condition, what):
             return
         time.sleep(0.05)
     raise AssertionError(f"waited in vain for {what}")
+
+
+def wait_for_image(web):
+    wait_for(lambda: any(h != "crawl.test" for h, _ in web.requests), "an image")
 
 
 def shards(folder):
@@ -194,7 +200,7 @@ def test_ctrl_c_gives_the_job_back_and_a_second_start_goes_on(
     tracker = project()
     web.gate = threading.Event()
     process = worker(tracker)
-    wait_for(lambda: any(h != "crawl.test" for h, _ in web.requests), "an image")
+    wait_for_image(web)
     assert open_jobs(tracker) == 3
     process.send_signal(signal.SIGINT)
     status, _, err = finish(process)
@@ -214,7 +220,7 @@ def test_a_killed_worker_leaves_no_half_shard(project, worker, web, tmp_path):
     tracker = project("--idle-timeout", 3)
     web.gate = threading.Event()
     process = worker(tracker)
-    wait_for(lambda: any(h != "crawl.test" for h, _ in web.requests), "an image")
+    wait_for_image(web)
     process.kill()
     assert finish(process)[0] == -signal.SIGKILL
     out = tmp_path / "out"
@@ -233,26 +239,93 @@ def test_a_killed_worker_leaves_no_half_shard(project, worker, web, tmp_path):
     assert not [name for name in leftovers(out) if ".tmp" in name]
 
 
+@pytest.fixture
+def forget(web, import_jobs, tmp_path):
+    """Another book at the tracker's address: it has never heard of anybody."""
+
+    def forget(tracker):
+        tracker.kill()
+        tracker.store = import_jobs(
+            web.wats, store=tmp_path / "new.db", base_url=web.base_url
+        )
+        tracker.start()
+
+    return forget
+
+
+@pytest.mark.parametrize("told_by", ["the heartbeat", "the report"])
 def test_a_worker_that_timed_out_drops_the_job_and_goes_on(
-    project, worker, web, import_jobs, start_tracker, tmp_path
+    project, worker, web, forget, tmp_path, told_by
 ):
     tracker = project()
     web.gate = threading.Event()
-    process = worker(tracker)
-    wait_for(lambda: any(h != "crawl.test" for h, _ in web.requests), "an image")
-    # Another book at the same address: it has never heard of this worker.
-    tracker.kill()
-    store = import_jobs(web.wats, store=tmp_path / "new.db", base_url=web.base_url)
-    tracker.store = store
-    tracker.start()
+    seconds = 1 if told_by == "the heartbeat" else 3600
+    process = worker(tracker, "--heartbeat", seconds)
+    wait_for_image(web)
+    forget(tracker)
+    if told_by == "the heartbeat":
+        # It takes another job while no image has come yet.
+        wait_for(lambda: open_jobs(tracker) == 3, "the worker to begin anew")
     web.gate.set()
     status, _, err = finish(process)
     assert status == 0, err
-    assert "too late" in err or "somebody else" in err
+    said = "somebody else" if told_by == "the heartbeat" else "too late"
+    assert err.count(said) == 1
     assert open_jobs(tracker) == 0
     assert tracker.get("/data").json()["total_pairs_scraped"] == len(
         rows(tmp_path / "out")
     )
+
+
+def test_ctrl_c_ends_a_worker_whose_tracker_is_away(project, worker, web, tmp_path):
+    tracker = project()
+    web.gate = threading.Event()
+    # By the time of the signal the heartbeat waits for the tracker.
+    process = worker(tracker, "--heartbeat", 1, "--retry", -1)
+    wait_for_image(web)
+    tracker.kill()
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    status, _, err = finish(process)
+    assert status == 130
+    assert "stopped" in err
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_the_second_ctrl_c_ends_it_at_once(project, worker, web):
+    tracker = project()
+    web.gate = threading.Event()
+    process = worker(tracker, "--retry", -1)
+    wait_for_image(web)
+    # It takes connections and says nothing: the goodbye takes all its time.
+    tracker.process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    status, _, err = finish(process)
+    tracker.process.send_signal(signal.SIGCONT)
+    assert status == 130
+    assert "stopped" not in err
+
+
+def test_ctrl_c_during_the_report_of_a_shard_does_not_lose_it(
+    project, worker, web, tmp_path
+):
+    tracker = project()
+    web.gate = threading.Event()
+    process = worker(tracker, "--heartbeat", 3600)
+    wait_for_image(web)
+    tracker.process.send_signal(signal.SIGSTOP)
+    web.gate.set()
+    out = tmp_path / "out"
+    wait_for(lambda: list(out.glob("*.stats.json")), "the shard")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    tracker.process.send_signal(signal.SIGCONT)
+    status, _, err = finish(process)
+    assert status == 130, err
+    assert open_jobs(tracker) == 3
+    assert tracker.get("/data").json()["total_pairs_scraped"] == len(rows(out)) > 0
 
 
 def test_a_tracker_that_is_away_for_a_while_is_waited_for(
@@ -261,7 +334,7 @@ def test_a_tracker_that_is_away_for_a_while_is_waited_for(
     tracker = project()
     web.gate = threading.Event()
     process = worker(tracker)
-    wait_for(lambda: any(h != "crawl.test" for h, _ in web.requests), "an image")
+    wait_for_image(web)
     tracker.kill()
     web.gate.set()
     time.sleep(1)
@@ -300,6 +373,83 @@ def test_a_wat_that_cannot_be_had_ends_the_worker(project, worker, web, tmp_path
     assert "nowhere.warc.wat.gz" in err.splitlines()[-1]
     assert open_jobs(tracker) == 2
     assert leftovers(tmp_path / "out") == []
+
+
+def test_a_wat_that_cannot_be_had_does_not_keep_others_out(
+    project, worker, web, tmp_path
+):
+    tracker = project(wats=["nowhere.warc.wat.gz", web.wats[0]])
+    status, _, err = finish(worker(tracker))
+    assert status == 1
+    assert "nowhere.warc.wat.gz" in err.splitlines()[-1]
+    assert open_jobs(tracker) == 2
+    assert len(shards(tmp_path / "out")) == 2
+
+
+def test_a_tracker_sends_nobody_to_private_addresses(project, worker, web, tmp_path):
+    tracker = project()
+    options = [o for o in web.options if o != "--allow-private-addresses"]
+    status, _, err = finish(worker(tracker, options=options))
+    assert status == 1
+    assert "127.0.0.1 is not a public address" in err.splitlines()[-1]
+    assert web.requests == []
+    assert open_jobs(tracker) == 4
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+def test_a_tracker_names_no_files_of_this_machine(
+    worker, web, import_jobs, start_tracker, tmp_path, prefix
+):
+    import_jobs([f"{web.folder / web.wats[0]}"], base_url=prefix)
+    tracker = start_tracker()
+    status, _, err = finish(worker(tracker))
+    assert status == 1
+    assert str(web.folder) in err.splitlines()[-1]
+    assert "not allowed" in err.splitlines()[-1]
+    assert leftovers(tmp_path / "out") == []
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """Registers anybody and knows nobody."""
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, text):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_GET(self):
+        self.answer(200, '{"token": "t", "display_name": "d"}')
+
+    def do_POST(self):
+        self.server.posts.append(self.path)
+        self.answer(404, "unknown worker")
+
+
+def test_a_tracker_that_forgets_at_once_is_not_asked_for_ever(cah, tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+        server.posts = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        done = subprocess.run(
+            [
+                *(cah, "work", "--tracker", url, "--nickname", "me"),
+                *("--model", MODEL, "--out", tmp_path / "out"),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+        )
+        server.shutdown()
+        thread.join()
+    assert done.returncode == 1
+    assert "forgot this worker 3 times" in done.stderr.splitlines()[-1]
+    assert server.posts.count("/api/newJob") == 3
 
 
 def limit_file_size():
