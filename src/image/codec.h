@@ -22,8 +22,9 @@ enum fate codec_check_size(int64_t width, int64_t height,
 /* Room for width * height pixels of @channels bytes; NULL out of memory. */
 uint8_t *codec_alloc(int width, int height, int channels);
 
-/* Lays @count RGBA pixels on white, in their place: the first count * 3 bytes
- * are RGB after it. */
-void codec_lay_on_white(uint8_t *pixels, size_t count);
+/* Makes @out of @pixels, of codec_alloc, which are RGBA where they are clear:
+ * they are laid on white then. */
+void codec_give(struct image *out, uint8_t *pixels, int width, int height,
+		bool is_clear);
 
 #endif

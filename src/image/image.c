@@ -66,7 +66,8 @@ uint8_t *codec_alloc(int width, int height, int channels)
 	return calloc((size_t)width * (size_t)height, (size_t)channels);
 }
 
-void codec_lay_on_white(uint8_t *pixels, size_t count)
+/* RGBA to RGB in its place: the first count * 3 bytes. */
+static void lay_on_white(uint8_t *pixels, size_t count)
 {
 	const uint8_t *from = pixels;
 	for (size_t i = 0; i < count; i++, from += 4) {
@@ -76,6 +77,23 @@ void codec_lay_on_white(uint8_t *pixels, size_t count)
 			*pixels++ = (uint8_t)((sum + (sum >> 8)) >> 8);
 		}
 	}
+}
+
+void codec_give(struct image *out, uint8_t *pixels, int width, int height,
+		bool is_clear)
+{
+	size_t count = (size_t)width * (size_t)height;
+	if (is_clear) {
+		lay_on_white(pixels, count);
+		uint8_t *less = realloc(pixels, count * 3);
+		pixels = less != NULL ? less : pixels;
+	}
+	*out = (struct image){.rgb = pixels,
+			      .width = width,
+			      .height = height,
+			      .original_width = width,
+			      .original_height = height,
+			      .box = {0, 0, width, height}};
 }
 
 /* How the stored picture is made upright (CIPA DC-008, 4.6.4 A, Orientation):

@@ -53,19 +53,8 @@ static enum fate decode_pixels(struct image *out, spng_ctx *png,
 		free(pixels);
 		return fate_of(rc);
 	}
-	if (is_clear) {
-		codec_lay_on_white(pixels, count);
-		uint8_t *less = realloc(pixels, count * 3);
-		pixels = less != NULL ? less : pixels;
-	}
-	int width = (int)header->width;
-	int height = (int)header->height;
-	*out = (struct image){.rgb = pixels,
-			      .width = width,
-			      .height = height,
-			      .original_width = width,
-			      .original_height = height,
-			      .box = {0, 0, width, height}};
+	codec_give(out, pixels, (int)header->width, (int)header->height,
+		   is_clear);
 	return CAH_FATE_KEPT;
 }
 

@@ -78,18 +78,7 @@ static enum fate decode(struct image *out, const WebPDemuxer *demuxer,
 	WebPDemuxReleaseIterator(&frame);
 	if (pixels == NULL)
 		return fate;
-	if (is_clear) {
-		size_t count = place.width * place.height;
-		codec_lay_on_white(pixels, count);
-		uint8_t *less = realloc(pixels, count * 3);
-		pixels = less != NULL ? less : pixels;
-	}
-	*out = (struct image){.rgb = pixels,
-			      .width = width,
-			      .height = height,
-			      .original_width = width,
-			      .original_height = height,
-			      .box = {0, 0, width, height}};
+	codec_give(out, pixels, width, height, is_clear);
 	return CAH_FATE_KEPT;
 }
 
