@@ -6,7 +6,7 @@
 #include "cli/opt.h"
 #include "cli/pairs.h"
 #include "clip/clip.h"
-#include "image/image.h"
+#include "worker/fit.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -76,13 +76,7 @@ static int set_base(struct score *s, const char *pairs, struct cah_error *err)
 static const char *fit_image(const struct score *s, const char *name,
 			     uint8_t *pixels)
 {
-	const struct clip_plan *plan = clip_plan(s->clip);
-	static const enum image_filter filters[] = {
-		[CLIP_NEAREST] = IMAGE_NEAREST,
-		[CLIP_LANCZOS] = IMAGE_LANCZOS,
-		[CLIP_BILINEAR] = IMAGE_BILINEAR,
-		[CLIP_BICUBIC] = IMAGE_BICUBIC,
-	};
+	struct image_fit fit = fit_make(clip_plan(s->clip));
 	char path[PATH_MAX];
 	struct buf bytes;
 	struct image image = {0};
@@ -97,9 +91,7 @@ static const char *fit_image(const struct score *s, const char *name,
 	enum fate fate = CAH_FATE_KEPT;
 	if (rc == CAH_OK)
 		fate = image_decode(&image, buf_slice(&bytes), &limits,
-				    plan->shortest_edge);
-	struct image_fit fit = {plan->shortest_edge, plan->crop_width,
-				plan->crop_height, filters[plan->resample]};
+				    fit.shortest_edge);
 	if (rc != CAH_OK)
 		reason = rc == CAH_ENOTFOUND ? "no_such_file" : "unreadable";
 	else if (fate != CAH_FATE_KEPT)

@@ -21,7 +21,7 @@
 
 enum {
 	CONCURRENCY_MAX = 65536,
-	FULL_TICK_MS = 5, /* looks for room in @out so often */
+	FULL_TICK_MS = 5, /* looks for room so often */
 };
 
 struct task {
@@ -76,6 +76,7 @@ struct fetch_options fetch_options_default(void)
 		.total_timeout_ms = 20000,
 		.lowest_rate = 1024,
 		.max_bytes = 20 * 1024 * 1024,
+		.max_held = 512 * 1024 * 1024,
 		.max_header_bytes = 64 * 1024,
 		.max_redirects = 5,
 	};
@@ -115,6 +116,12 @@ static void deliver_rest(struct fetch *fetch)
 	fetch->undelivered_end = &fetch->undelivered;
 }
 
+void fetch_drop_body(struct fetch *fetch, struct fetch_job *job)
+{
+	atomic_fetch_sub(&fetch->setup.held, job->body.len);
+	buf_fini(&job->body);
+}
+
 static void end_job(struct fetch *fetch, struct fetch_job *job, enum fate fate,
 		    const char *detail)
 {
@@ -123,7 +130,7 @@ static void end_job(struct fetch *fetch, struct fetch_job *job, enum fate fate,
 	if (fate == CAH_FATE_KEPT)
 		atomic_fetch_add(&fetch->bytes, (int64_t)job->body.len);
 	else
-		buf_fini(&job->body);
+		fetch_drop_body(fetch, job);
 	deliver(fetch, job);
 }
 
@@ -333,9 +340,15 @@ static void begin(struct task *task, int64_t now_ms)
 	}
 }
 
+static bool has_room(struct fetch *fetch)
+{
+	return atomic_load(&fetch->setup.held) <= fetch->options.max_held / 2;
+}
+
 static void begin_ready(struct fetch *fetch, int64_t now_ms)
 {
 	while (fetch->undelivered == NULL && !TAILQ_EMPTY(&fetch->ready) &&
+	       has_room(fetch) &&
 	       atomic_load(&fetch->active) < fetch->options.concurrency) {
 		struct site *site = TAILQ_FIRST(&fetch->ready);
 		struct task *task = TAILQ_FIRST(&site->waiting);
@@ -477,14 +490,15 @@ static void stop(struct fetch *fetch, const char *why)
 	}
 }
 
-static int64_t pick_timeout(const struct fetch *fetch, int64_t now_ms)
+static int64_t pick_timeout(struct fetch *fetch, int64_t now_ms)
 {
 	int64_t deadline_ms = dns_deadline_ms(fetch->dns);
 	int64_t timeout_ms = -1;
 	if (deadline_ms >= 0)
 		timeout_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-	if (fetch->undelivered != NULL &&
-	    (timeout_ms < 0 || timeout_ms > FULL_TICK_MS))
+	bool is_full = fetch->undelivered != NULL ||
+		       (!TAILQ_EMPTY(&fetch->ready) && !has_room(fetch));
+	if (is_full && (timeout_ms < 0 || timeout_ms > FULL_TICK_MS))
 		timeout_ms = FULL_TICK_MS;
 	return timeout_ms;
 }

@@ -15,9 +15,11 @@
 
 enum {
 	FETCH_DETAIL_MAX = 128, /* bytes, with the NUL */
-	FETCH_WINDOW = 16, /* jobs inside for each transfer at once: so many
-			      that those of one slow host do not keep the
-			      others out */
+	FETCH_WINDOW = 16,  /* jobs inside for each transfer at once: so many
+			       that those of one slow host do not keep the
+			       others out */
+	FETCH_SHARES = 512, /* max_held is so many shares: what no body is
+			       denied, and 256 transfers need half of it */
 };
 
 struct fetch_options {
@@ -29,6 +31,11 @@ struct fetch_options {
 				     redirects; not what it waits for others */
 	int64_t lowest_rate;      /* bytes a second, over 5 s: too_slow */
 	size_t max_bytes;         /* of a body: too_large */
+	size_t max_held;          /* bytes of all bodies that are not dropped
+				     yet. Over half of it no transfer begins;
+				     over it, bodies that are larger than a
+				     share of it end as too_large: only servers
+				     that conspire get there */
 	size_t max_header_bytes;  /* http_broken */
 	int max_redirects;
 	bool allow_private;      /* addresses that are not public */
@@ -54,7 +61,7 @@ struct fetch_job {
 	enum fate fate;  /* CAH_FATE_KEPT: the body is whole */
 	int http_status; /* of the last answer, 0 where there was none */
 	struct buf body; /* initialised by the stage, the caller's from then
-			    on: buf_fini after the job came out */
+			    on: fetch_drop_body after the job came out */
 	char detail[FETCH_DETAIL_MAX]; /* one line for people where it is not
 					  kept */
 	struct fetch_job *next;        /* the stage's */
@@ -89,6 +96,10 @@ void fetch_free(struct fetch *fetch);
 CAH_MUST_CHECK int fetch_run(struct fetch *fetch, struct queue *in,
 			     struct queue *out, struct cancel *cancel,
 			     struct cah_error *err);
+
+/* Frees the body of a job that came out, which makes room for others. After
+ * fetch_free it is buf_fini. Any thread. */
+void fetch_drop_body(struct fetch *fetch, struct fetch_job *job);
 
 /* Any thread. */
 void fetch_get_stats(struct fetch *fetch, struct fetch_stats *out);

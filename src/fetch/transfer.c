@@ -86,6 +86,14 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	return transfer->has_verdict ? 0 : line.len;
 }
 
+/* Whether @len bytes more may be held. */
+static bool has_room(const struct transfer *transfer, size_t len)
+{
+	size_t most = transfer->setup->options->max_held;
+	return atomic_load(&transfer->setup->held) + len <= most ||
+	       transfer->body->len + len <= most / FETCH_SHARES;
+}
+
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
@@ -94,9 +102,16 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		transfer->ignored += len;
 		return transfer->ignored <= TRANSFER_IGNORED_MAX ? len : 0;
 	}
+	if (!has_room(transfer, len)) {
+		set_verdict(transfer, CAH_FATE_TOO_LARGE,
+			    "the bodies together are over the limit");
+		return 0;
+	}
 	int rc = buf_add(transfer->body, data, len);
-	if (rc == CAH_OK)
+	if (rc == CAH_OK) {
+		atomic_fetch_add(&transfer->setup->held, len);
 		return len;
+	}
 	if (rc == CAH_ELIMIT)
 		set_verdict(transfer, CAH_FATE_TOO_LARGE,
 			    "the body is over the limit");
@@ -136,7 +151,7 @@ static int set_up(struct transfer *transfer, struct cah_error *err)
 	return CAH_OK;
 }
 
-int transfer_new(struct transfer **out, const struct transfer_setup *setup,
+int transfer_new(struct transfer **out, struct transfer_setup *setup,
 		 struct cah_error *err)
 {
 	*out = NULL;
@@ -188,6 +203,7 @@ int transfer_begin(struct transfer *transfer,
 	transfer->is_answered = false;
 	transfer->is_forbidden = false;
 	transfer->has_verdict = false;
+	atomic_fetch_sub(&transfer->setup->held, request->body->len);
 	buf_reset(request->body);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, request->user);
 	/* libcurl looks through all connections to the same address, and polls

@@ -7,15 +7,18 @@
 #include "fetch/fetch.h"
 #include "fetch/http.h"
 
+#include <stdatomic.h>
+
 /* Shared by all transfers of a stage; borrowed from it. */
 struct transfer_setup {
 	const struct fetch_options *options;
 	struct slice agent; /* our name in X-Robots-Tag */
 	struct curl_slist *headers;
+	atomic_size_t held; /* bytes of bodies, of all jobs */
 };
 
 struct transfer {
-	const struct transfer_setup *setup;
+	struct transfer_setup *setup;
 	CURL *easy;
 	struct http_guard guard;
 	struct curl_slist *connect_to;
@@ -42,7 +45,7 @@ struct transfer_result {
 
 /* The caller frees *out. Errors: CAH_ENOMEM. */
 CAH_MUST_CHECK int transfer_new(struct transfer **out,
-				const struct transfer_setup *setup,
+				struct transfer_setup *setup,
 				struct cah_error *err);
 void transfer_free(struct transfer *transfer);
 

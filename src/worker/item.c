@@ -33,18 +33,10 @@ struct item *item_new(const struct candidate *c, int64_t sample_id)
 	return item;
 }
 
-void item_drop_body(struct item *item)
-{
-	if (item->has_body)
-		buf_fini(&item->fetch.body);
-	item->has_body = false;
-}
-
 void item_free(struct item *item)
 {
 	if (item == NULL)
 		return;
-	item_drop_body(item);
 	free(item->pixels);
 	free(item->embeddings);
 	free(item);

@@ -31,10 +31,7 @@ struct item {
 CAH_MUST_CHECK struct item *item_new(const struct candidate *candidate,
 				     int64_t sample_id);
 
-/* Frees the file's bytes; the clip stage does not need them. */
-void item_drop_body(struct item *item);
-
-/* NULL is fine. */
+/* Frees all but the body: stage_drop_body. NULL is fine. */
 void item_free(struct item *item);
 
 /* The item that @job is part of. */

@@ -33,8 +33,17 @@ struct post {
 	pthread_t thread;
 };
 
+void stage_drop_body(struct pipeline *p, struct item *item)
+{
+	if (item->has_body)
+		fetch_drop_body(p->fetch, &item->fetch);
+	item->has_body = false;
+}
+
 void stage_end(struct pipeline *p, struct item *item, enum fate fate)
 {
+	if (item != NULL)
+		stage_drop_body(p, item);
 	item_free(item);
 	atomic_fetch_add(&p->fates[fate], 1);
 	atomic_fetch_add(&p->ended, 1);
@@ -184,9 +193,9 @@ static void stop_early(struct pipeline *p, int started)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void run_threads(struct pipeline *p, struct cancel *cancel,
-			pipeline_tick_fn tick, void *arg, int64_t start_ns)
+static void run_threads(struct pipeline *p, int64_t start_ns)
 {
+	const struct pipeline_work *work = p->work;
 	struct post posts[STAGE_COUNT + PIPELINE_THREADS_MAX];
 	int count;
 	bool is_whole = start(p, posts, &count) == CAH_OK;
@@ -195,8 +204,9 @@ static void run_threads(struct pipeline *p, struct cancel *cancel,
 	while (!wait_for_stages(p)) {
 		struct pipeline_progress progress;
 		read_progress(p, &progress, start_ns);
-		if (cancel_is_set(cancel) ||
-		    (tick != NULL && tick(arg, &progress) != 0))
+		if (cancel_is_set(work->cancel) ||
+		    (work->tick != NULL &&
+		     work->tick(work->tick_arg, &progress) != 0))
 			cancel_set(p->stop);
 	}
 	for (int i = 0; i < count; i++)
@@ -293,7 +303,6 @@ static int init_lock(struct pipeline *p, struct cah_error *err)
 
 int pipeline_run(const struct pipeline_options *options,
 		 const struct pipeline_work *work, struct pipeline_result *out,
-		 struct cancel *cancel, pipeline_tick_fn tick, void *arg,
 		 struct cah_error *err)
 {
 	assert(options->threads >= 1 &&
@@ -314,7 +323,7 @@ int pipeline_run(const struct pipeline_options *options,
 	rc = make_parts(p, err);
 	if (rc != CAH_OK)
 		goto out;
-	run_threads(p, cancel, tick, arg, start_ns);
+	run_threads(p, start_ns);
 	out->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
 	if (p->code != CAH_OK && err != NULL)
 		*err = p->err;

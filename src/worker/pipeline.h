@@ -34,15 +34,6 @@ struct pipeline_options {
 	struct image_limits image;
 };
 
-/* One shard's work. */
-struct pipeline_work {
-	const char *name; /* of the files */
-	const char *wat;  /* its URL, or path where options.stream allows */
-	int piece;
-	int64_t first_id; /* of the first sample; at most PIPELINE_PIECE_IDS
-			     follow */
-};
-
 struct pipeline_progress {
 	int64_t wat_bytes;  /* read of this piece */
 	int64_t wat_total;  /* bytes of this piece, -1 where unknown */
@@ -61,6 +52,18 @@ struct pipeline_progress {
 typedef int (*pipeline_tick_fn)(void *arg,
 				const struct pipeline_progress *progress);
 
+/* One shard's work; everything is borrowed. */
+struct pipeline_work {
+	const char *name; /* of the files */
+	const char *wat;  /* its URL, or path where options.stream allows */
+	int piece;
+	int64_t first_id; /* of the first sample; at most PIPELINE_PIECE_IDS
+			     follow */
+	struct cancel *cancel; /* may be NULL */
+	pipeline_tick_fn tick; /* may be NULL */
+	void *tick_arg;
+};
+
 struct pipeline_result {
 	struct fate_counts fates;
 	int64_t kept; /* pairs in the files */
@@ -68,14 +71,13 @@ struct pipeline_result {
 };
 
 /* Runs one shard to its end; its files appear when all is well and not
- * otherwise. @cancel and @tick may be NULL. Blocks; one shard at a time a clip.
- * Errors: CAH_ECANCELLED; CAH_ENOTFOUND, CAH_ESERVER, CAH_EUNAVAILABLE,
+ * otherwise. Blocks; one shard at a time a clip. Errors: CAH_ECANCELLED;
+ * CAH_ENOTFOUND, CAH_ESERVER, CAH_EUNAVAILABLE,
  * CAH_EFORMAT, ... (the WAT cannot be had, as stream_open says); CAH_EIO (the
  * disk, the engine); CAH_ENOMEM. */
 CAH_MUST_CHECK int pipeline_run(const struct pipeline_options *options,
 				const struct pipeline_work *work,
 				struct pipeline_result *out,
-				struct cancel *cancel, pipeline_tick_fn tick,
-				void *arg, struct cah_error *err);
+				struct cah_error *err);
 
 #endif

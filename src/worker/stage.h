@@ -54,7 +54,11 @@ struct pipeline {
 #include "worker/stages.def"
 #undef STAGE
 
-/* The end of @item's way: counts @fate, frees it. */
+/* Frees the file's bytes; the clip stage does not need them. */
+void stage_drop_body(struct pipeline *p, struct item *item);
+
+/* The end of @item's way: counts @fate, frees it. NULL: one for which there was
+ * no sample number. */
 void stage_end(struct pipeline *p, struct item *item, enum fate fate);
 
 /* Hands @item on to @next; ends it where that stage takes no more. */

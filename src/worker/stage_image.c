@@ -1,23 +1,8 @@
 /* The third stage: from a file's bytes to the pixels that CLIP wants. */
+#include "worker/fit.h"
 #include "worker/stage.h"
 
 #include <stdlib.h>
-
-static struct image_fit fit_of(const struct clip_plan *plan)
-{
-	static const enum image_filter filters[] = {
-		[CLIP_NEAREST] = IMAGE_NEAREST,
-		[CLIP_LANCZOS] = IMAGE_LANCZOS,
-		[CLIP_BILINEAR] = IMAGE_BILINEAR,
-		[CLIP_BICUBIC] = IMAGE_BICUBIC,
-	};
-	return (struct image_fit){
-		.shortest_edge = plan->shortest_edge,
-		.width = plan->crop_width,
-		.height = plan->crop_height,
-		.filter = filters[plan->resample],
-	};
-}
 
 static enum fate decode(struct item *item, const struct image_limits *limits,
 			const struct image_fit *fit)
@@ -40,7 +25,7 @@ static enum fate decode(struct item *item, const struct image_limits *limits,
 
 int stage_image(struct pipeline *p, struct cah_error *err)
 {
-	struct image_fit fit = fit_of(clip_plan(p->options->clip));
+	struct image_fit fit = fit_make(clip_plan(p->options->clip));
 	struct fetch_job *job;
 	while ((job = queue_pop(p->doors[STAGE_image])) != NULL) {
 		struct item *item = item_of(job);
@@ -60,7 +45,7 @@ int stage_image(struct pipeline *p, struct cah_error *err)
 			continue;
 		}
 		if (!p->options->save_images)
-			item_drop_body(item);
+			stage_drop_body(p, item);
 		stage_pass(p, STAGE_clip, item);
 	}
 	return CAH_OK;

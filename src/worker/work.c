@@ -134,8 +134,7 @@ static int run_shard(struct work *w, const struct pipeline_work *job,
 		w->over = NULL;
 		return cah_fail(err, CAH_ENOMEM, "cannot start a thread");
 	}
-	rc = pipeline_run(&w->options->pipeline, job, result, w->cancel,
-			  on_tick, w, err);
+	rc = pipeline_run(&w->options->pipeline, job, result, err);
 	cancel_set(w->over);
 	(void)pthread_join(heartbeat, NULL);
 	cancel_free(w->over);
@@ -220,6 +219,9 @@ static int do_job(struct work *w, struct cah_error *err)
 		.wat = wat,
 		.piece = held->piece,
 		.first_id = held->start_id + held->piece * PIPELINE_PIECE_IDS,
+		.cancel = w->cancel,
+		.tick = on_tick,
+		.tick_arg = w,
 	};
 	struct pipeline_result result = {0};
 	bool is_there;

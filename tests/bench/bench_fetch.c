@@ -75,7 +75,7 @@ static void *pop_all(void *arg)
 	     job = queue_pop(bench->out)) {
 		bench->fates.n[job->fate]++;
 		bench->bytes += (int64_t)job->body.len;
-		buf_fini(&job->body);
+		fetch_drop_body(bench->fetch, job);
 	}
 	return NULL;
 }

@@ -126,8 +126,7 @@ static void pipeline__accounts_for_every_candidate(void **state)
 	struct fixture *f = *state;
 	struct pipeline_result result;
 	struct cah_error err = {0};
-	int rc = pipeline_run(&f->options, &f->work, &result, NULL, NULL, NULL,
-			      &err);
+	int rc = pipeline_run(&f->options, &f->work, &result, &err);
 	assert_string_equal(err.text, "");
 	assert_int_equal(rc, CAH_OK);
 	assert_int_equal(fate_total(&result.fates), LINKS);
@@ -141,8 +140,7 @@ static void pipeline__refuses_private_addresses_unless_told(void **state)
 	struct fixture *f = *state;
 	struct pipeline_result result;
 	f->options.fetch.allow_private = false;
-	assert_int_equal(pipeline_run(&f->options, &f->work, &result, NULL,
-				      NULL, NULL, NULL),
+	assert_int_equal(pipeline_run(&f->options, &f->work, &result, NULL),
 			 CAH_OK);
 	assert_int_equal(result.fates.n[CAH_FATE_PRIVATE_ADDRESS], LINKS);
 }
@@ -153,8 +151,7 @@ static void pipeline__leaves_nothing_where_the_wat_is_missing(void **state)
 	struct pipeline_result result;
 	struct cah_error err;
 	f->work.wat = "/nowhere/x.wat";
-	assert_int_equal(pipeline_run(&f->options, &f->work, &result, NULL,
-				      NULL, NULL, &err),
+	assert_int_equal(pipeline_run(&f->options, &f->work, &result, &err),
 			 CAH_ENOTFOUND);
 	assert_non_null(strstr(err.text, "/nowhere/x.wat"));
 	assert_int_equal(count_files(f->out, false), 0);
@@ -167,8 +164,8 @@ static void pipeline__leaves_nothing_where_it_is_cancelled(void **state)
 	struct cancel *cancel;
 	assert_int_equal(cancel_new(&cancel, NULL), CAH_OK);
 	cancel_set(cancel);
-	int rc = pipeline_run(&f->options, &f->work, &result, cancel, NULL,
-			      NULL, NULL);
+	f->work.cancel = cancel;
+	int rc = pipeline_run(&f->options, &f->work, &result, NULL);
 	/* It may be done before it looks. */
 	assert_true(rc == CAH_ECANCELLED || rc == CAH_OK);
 	assert_int_equal(count_files(f->out, false), rc == CAH_OK ? 5 : 0);
@@ -209,8 +206,9 @@ static void pipeline__is_given_up_by_its_tick(void **state)
 	}
 	assert_int_equal(file_put(f->wat, file.data, file.len, NULL), CAH_OK);
 	buf_fini(&file);
-	assert_int_equal(pipeline_run(&f->options, &f->work, &result, NULL,
-				      give_up, &ticks, NULL),
+	f->work.tick = give_up;
+	f->work.tick_arg = &ticks;
+	assert_int_equal(pipeline_run(&f->options, &f->work, &result, NULL),
 			 CAH_ECANCELLED);
 	assert_int_not_equal(ticks, 0);
 	assert_int_equal(count_files(f->out, false), 0);
@@ -223,8 +221,7 @@ static void pipeline__says_where_it_cannot_write(void **state)
 	struct pipeline_result result;
 	struct cah_error err;
 	f->options.folder = "/dev/null/out";
-	assert_int_equal(pipeline_run(&f->options, &f->work, &result, NULL,
-				      NULL, NULL, &err),
+	assert_int_equal(pipeline_run(&f->options, &f->work, &result, &err),
 			 CAH_EIO);
 	assert_non_null(strstr(err.text, "/dev/null"));
 }
