@@ -45,13 +45,13 @@ struct scan_options {
 						      any language */
 	int language_count;
 	bool tells_language; /* also where any is wanted */
-	bool has_rules; /* false: neither rules, language nor dedup */
-	bool is_plain;  /* the file is plain WARC; looked at only where start is
-			   not 0, for at 0 the file itself tells */
-	int64_t start;  /* where in the file the pushed bytes begin */
-	int64_t stop;   /* no member that starts at or after it is read, in
-			   plain WARC no record that starts after it;
-			   INT64_MAX: all */
+	bool has_rules;      /* false: neither rules, language nor dedup */
+	bool is_plain; /* the file is plain WARC; looked at only where start is
+			  not 0, for at 0 the file itself tells */
+	int64_t start; /* where in the file the pushed bytes begin */
+	int64_t stop;  /* no member that starts at or after it is read, in
+			  plain WARC no record that starts after it;
+			  INT64_MAX: all */
 };
 
 struct scan_options scan_options_default(void);
