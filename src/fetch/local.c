@@ -15,15 +15,20 @@ enum {
 	SKIP_STEP = 65536, /* bytes read at once where nothing can be sought */
 };
 
+static bool may_continue_scheme(char c)
+{
+	return ascii_is_letter(c) || ascii_is_digit(c) || c == '+' ||
+	       c == '-' || c == '.';
+}
+
 bool local_has_scheme(struct slice location)
 {
-	size_t i = 0;
-	while (i < location.len &&
-	       (ascii_is_letter(location.data[i]) ||
-		(i > 0 && (ascii_is_digit(location.data[i]) ||
-			   memchr("+-.", location.data[i], 3) != NULL))))
+	if (location.len == 0 || !ascii_is_letter(location.data[0]))
+		return false;
+	size_t i = 1;
+	while (i < location.len && may_continue_scheme(location.data[i]))
 		i++;
-	return i > 0 && slice_starts(slice_from(location, i), SLICE("://"));
+	return slice_starts(slice_from(location, i), SLICE("://"));
 }
 
 static bool is_file_url(const char *location)

@@ -110,7 +110,7 @@ def test_many_lists_are_one_import(jobs, put):
 def test_lines_may_have_blanks_comments_marks_and_schemes(jobs, put):
     text = (
         "\ufeff# a comment\r\n\r\n  /slash/a.gz \t\r\nb.gz\r\n"
-        "http://other/c.gz\nS3://bucket/d.gz\n\n#\nlast.gz"
+        "http://other/c.gz\nS3://bucket/d.gz\n\n#\ngit+ssh://h/e.gz\n1a://f.gz\nlast.gz"
     )
     jobs("import", put(text.encode()), "--base-url", "https://x/y//")
     assert [r["url"] for r in listed(jobs)[::2]] == [
@@ -118,6 +118,8 @@ def test_lines_may_have_blanks_comments_marks_and_schemes(jobs, put):
         "https://x/y/b.gz",
         "http://other/c.gz",
         "S3://bucket/d.gz",
+        "git+ssh://h/e.gz",
+        "https://x/y/1a://f.gz",
         "https://x/y/last.gz",
     ]
 
