@@ -46,11 +46,16 @@ const char *cah_version(void)
 	return CAH_VERSION;
 }
 
+/* Those from U+0080 to U+009F too, of which one begins a terminal's commands as
+ * ESC [ does. */
 static void hide_control_characters(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
 		if (*p < 0x20 || *p == 0x7f)
 			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
 }
 
 /* A cut in the middle of a UTF-8 character would leave invalid bytes. */

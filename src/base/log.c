@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/utf8.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -43,19 +44,22 @@ void log_free(struct log *log)
 	free(log);
 }
 
-/* As a JSON string's inside, which logfmt readers take as well. */
-static void escape(char *out, size_t cap, const char *text)
+/* As a JSON string's inside, which logfmt readers take as well. What is no
+ * UTF-8, a character that the limit cut among it, is replaced: else a line of
+ * JSON would be none. */
+static void escape(char *out, size_t cap, struct slice text)
 {
 	size_t n = 0;
-	for (const unsigned char *p = (const unsigned char *)text;
-	     *p != '\0' && n + 7 < cap; p++) {
-		if (*p == '"' || *p == '\\') {
+	while (text.len > 0 && n + sizeof("\\u001f") < cap) {
+		uint32_t cp;
+		text = slice_from(text, utf8_read(text, &cp));
+		if (cp == '"' || cp == '\\') {
 			out[n++] = '\\';
-			out[n++] = (char)*p;
-		} else if (*p < 0x20 || *p == 0x7f) {
-			n += (size_t)snprintf(out + n, 7, "\\u%04x", *p);
+			out[n++] = (char)cp;
+		} else if (utf8_is_control(cp)) {
+			n += (size_t)snprintf(out + n, cap - n, "\\u%04x", cp);
 		} else {
-			out[n++] = (char)*p;
+			n += utf8_write(out + n, cp);
 		}
 	}
 	out[n] = '\0';
@@ -80,7 +84,7 @@ void log_line(struct log *log, enum log_level level, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	char quoted[LINE_MAX_BYTES];
-	escape(quoted, sizeof(quoted), text);
+	escape(quoted, sizeof(quoted), slice_of(text));
 
 	char when[32];
 	time_t now = (time_t)clock_wall_s();

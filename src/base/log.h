@@ -26,7 +26,8 @@ CAH_MUST_CHECK int log_new(struct log **out_log, FILE *out,
 void log_free(struct log *log);
 
 /* Writes one line; @log may be NULL (nothing is written). Control characters
- * and quotes are escaped, the line is cut at 2,048 bytes. */
+ * and quotes are escaped, what is no UTF-8 is replaced, the line is cut at
+ * 2,048 bytes. */
 void log_line(struct log *log, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
