@@ -94,14 +94,3 @@ void *arena_alloc(struct arena *arena, size_t len)
 	arena->total += len;
 	return p;
 }
-
-char *arena_copy(struct arena *arena, struct slice s)
-{
-	char *copy = arena_alloc(arena, s.len + 1);
-	if (copy == NULL)
-		return NULL;
-	if (s.len != 0)
-		memcpy(copy, s.data, s.len);
-	copy[s.len] = '\0';
-	return copy;
-}

@@ -1,11 +1,10 @@
-/* arena.h: memory for one unit of work (a request, a WAT record), freed at
- * once. One owner; no locks. */
+/* arena.h: memory for one unit of work (the rows of a batch), freed at once.
+ * One owner; no locks. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
-#include "base/slice.h"
-
 #include <cah/error.h>
+#include <stddef.h>
 
 struct arena;
 
@@ -22,8 +21,5 @@ void arena_reset(struct arena *arena);
 /* @len bytes aligned for any type, not cleared; NULL past the maximum or out
  * of memory. Valid until the next reset. */
 CAH_MUST_CHECK void *arena_alloc(struct arena *arena, size_t len);
-
-/* A NUL-terminated copy of @s; NULL as arena_alloc. */
-CAH_MUST_CHECK char *arena_copy(struct arena *arena, struct slice s);
 
 #endif

@@ -4,12 +4,11 @@
 
 struct fate_row {
 	const char *key;
-	const char *stage;
 	const char *text;
 };
 
 static const struct fate_row rows[CAH_FATE_COUNT] = {
-#define FATE(name, key, stage, text) {(key), (stage), (text)},
+#define FATE(name, key, stage, text) {(key), (text)},
 #include "base/fates.def"
 #undef FATE
 };
@@ -18,12 +17,6 @@ const char *fate_key(enum fate fate)
 {
 	assert(fate < CAH_FATE_COUNT);
 	return rows[fate].key;
-}
-
-const char *fate_stage(enum fate fate)
-{
-	assert(fate < CAH_FATE_COUNT);
-	return rows[fate].stage;
 }
 
 const char *fate_text(enum fate fate)

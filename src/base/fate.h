@@ -19,9 +19,6 @@ struct fate_counts {
 /* "too_small"; static. */
 const char *fate_key(enum fate fate);
 
-/* "image": the stage that decides it; static. */
-const char *fate_stage(enum fate fate);
-
 /* One line for people; static. */
 const char *fate_text(enum fate fate);
 

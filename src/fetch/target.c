@@ -5,8 +5,9 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <idn2.h>
-#include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int fail(struct cah_error *err, CURLUcode code, const char *url)
 {
@@ -105,7 +106,6 @@ int target_parse(struct target *out, const char *url, struct cah_error *err)
 		return fail(err, code, url);
 	if (out->host[0] == '\0' || out->port < 1)
 		return fail(err, CURLUE_NO_HOST, url);
-	out->is_numeric = address_parse(&out->address, slice_of(out->host));
 	return CAH_OK;
 }
 

@@ -2,7 +2,7 @@
 #ifndef FETCH_TARGET_H
 #define FETCH_TARGET_H
 
-#include "fetch/address.h"
+#include <cah/error.h>
 
 enum {
 	TARGET_URL_MAX = 16384, /* bytes */
@@ -12,8 +12,6 @@ struct target {
 	char *url;  /* as libcurl writes it */
 	char *host; /* lower case, ASCII (IDNA); IPv6 in brackets */
 	int port;
-	bool is_numeric; /* the host is @address */
-	union address address;
 };
 
 /* Reads an absolute http or https URL. Whatever comes, the caller ends it with

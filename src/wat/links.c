@@ -182,6 +182,9 @@ static bool on_entry(void *arg, struct jscan *json)
 	struct place place = {LINK_IMAGE, entry.url, entry.alt};
 	if (is_image(links, entry.path))
 		return links->list == &links->head || add_place(links, place);
+	/* Memory ran out before it could be told. */
+	if (links->code != CAH_OK)
+		return false;
 	place.kind = LINK_LICENCE;
 	if (is_licence(links, entry.url))
 		return add_place(links, place);

@@ -102,18 +102,6 @@ void wire_json_real(struct wire_json *json, double value)
 	buf_printf(json->out, is_whole ? "%.1f" : "%.10g", value);
 }
 
-void wire_json_bool(struct wire_json *json, bool value)
-{
-	begin_value(json);
-	buf_add_text(json->out, value ? "true" : "false");
-}
-
-void wire_json_null(struct wire_json *json)
-{
-	begin_value(json);
-	buf_add_text(json->out, "null");
-}
-
 void wire_json_put_text(struct wire_json *json, const char *key,
 			const char *value)
 {

@@ -23,8 +23,6 @@ void wire_json_key(struct wire_json *json, const char *key);
 void wire_json_text(struct wire_json *json, struct slice value);
 void wire_json_int(struct wire_json *json, int64_t value);
 void wire_json_real(struct wire_json *json, double value); /* finite */
-void wire_json_bool(struct wire_json *json, bool value);
-void wire_json_null(struct wire_json *json);
 
 /* Key and value at once. */
 void wire_json_put_text(struct wire_json *json, const char *key,

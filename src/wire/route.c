@@ -7,7 +7,6 @@
 
 struct row {
 	const char *path;
-	const char *text;
 	enum wire_method method;
 	enum wire_answer answer;
 	size_t body_max;
@@ -15,7 +14,7 @@ struct row {
 
 static const struct row rows[] = {
 #define ROUTE(name, handler, method, path, answer, body_max, text) \
-	{(path), (text), WIRE_##method, WIRE_##answer, (body_max)},
+	{(path), WIRE_##method, WIRE_##answer, (body_max)},
 #include "wire/routes.def"
 #undef ROUTE
 };
@@ -98,11 +97,6 @@ int wire_route_find(enum wire_route *out, const struct wire_path *path,
 const char *wire_route_path(enum wire_route route)
 {
 	return rows[route].path;
-}
-
-const char *wire_route_text(enum wire_route route)
-{
-	return rows[route].text;
 }
 
 enum wire_method wire_route_method(enum wire_route route)

@@ -56,7 +56,6 @@ CAH_MUST_CHECK int wire_route_find(enum wire_route *out,
 
 /* The columns of routes.def; static. */
 const char *wire_route_path(enum wire_route route); /* "/api/newJob" */
-const char *wire_route_text(enum wire_route route);
 enum wire_method wire_route_method(enum wire_route route);
 enum wire_answer wire_route_answer(enum wire_route route);
 size_t wire_route_body_max(enum wire_route route);

@@ -127,7 +127,6 @@ static void route__finds_every_path_of_the_list(void **state)
 		assert_int_equal(route_of(is_get ? "GET" : "POST",
 					  wire_route_path(route)),
 				 i);
-		assert_true(wire_route_text(route)[0] != '\0');
 		assert_true(is_get == (wire_route_body_max(route) == 0));
 	}
 }
@@ -198,8 +197,6 @@ static void json__is_valid_whatever_is_written(void **state)
 	wire_json_put_id(&json, "id", 7000000);
 	wire_json_key(&json, "list");
 	wire_json_open(&json, '[');
-	wire_json_bool(&json, true);
-	wire_json_null(&json);
 	wire_json_real(&json, 12.5);
 	wire_json_real(&json, 5);
 	wire_json_open(&json, '[');
@@ -207,11 +204,10 @@ static void json__is_valid_whatever_is_written(void **state)
 	wire_json_close(&json, ']');
 	wire_json_put_text(&json, "z", "\xc3\xa9");
 	wire_json_close(&json, '}');
-	assert_string_equal(
-		buf.data,
-		"{\"a\\\"\":\"\\u0000\\u000a\\\"\\\\\xef\xbf\xbd\","
-		"\"n\":-9223372036854775808,\"id\":\"7000000\","
-		"\"list\":[true,null,12.5,5.0,[]],\"z\":\"\xc3\xa9\"}");
+	assert_string_equal(buf.data,
+			    "{\"a\\\"\":\"\\u0000\\u000a\\\"\\\\\xef\xbf\xbd\","
+			    "\"n\":-9223372036854775808,\"id\":\"7000000\","
+			    "\"list\":[12.5,5.0,[]],\"z\":\"\xc3\xa9\"}");
 	buf_fini(&buf);
 }
 
