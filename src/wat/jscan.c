@@ -60,6 +60,8 @@ static const char *find_special(const char *p, const char *end)
 	const __m128i slash = _mm_set1_epi8('\\');
 	const __m128i highest = _mm_set1_epi8(0x1f);
 	while (end - p >= 16) {
+		/* SSE2 compares bytes with their sign; but the larger of a byte
+		 * and 0x1f is 0x1f just for those that are not above it. */
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 		__m128i hit = _mm_or_si128(_mm_cmpeq_epi8(v, quote),
 					   _mm_cmpeq_epi8(v, slash));
@@ -111,6 +113,8 @@ static const char *skip_escape(const char *p, const char *end)
 	}
 }
 
+/* Nothing is decoded here: of a page's strings all but a few are passed over.
+ */
 bool jscan_string(struct jscan *json, struct jscan_text *out)
 {
 	if (!take(json, '"'))
@@ -159,6 +163,8 @@ static bool skip_one_of(struct jscan *json, char a, char b)
 	return true;
 }
 
+/* RFC 8259, section 6: no zeros in front, digits on both sides of the point. A
+ * number's value is never wanted. */
 static bool skip_number(struct jscan *json)
 {
 	(void)skip_one_of(json, '-', '-');
@@ -184,6 +190,7 @@ static bool skip_element(void *arg, struct jscan *json)
 	return jscan_skip(json);
 }
 
+/* Recurses with jscan_object and jscan_array, which count the depth. */
 bool jscan_skip(struct jscan *json)
 {
 	struct jscan_text text;
@@ -211,6 +218,8 @@ static bool read_member(struct jscan *json, jscan_member_fn fn, void *arg)
 	struct jscan_text key;
 	if (!jscan_string(json, &key) || !take(json, ':'))
 		return false;
+	/* The keys that are looked for are short, but any of their letters may
+	 * be written as an escape; a long key equals none either way. */
 	if (!key.has_escape || key.raw.len > KEY_MAX)
 		return fn(arg, json, key.raw);
 
@@ -282,6 +291,8 @@ static const char *decode_unit(struct buf *out, const char *p, const char *end)
 		c = 0x10000 + ((c - 0xd800) << 10) + hex_unit(p + 2) - 0xdc00;
 		p += 6;
 	} else if (is_high_half(c) || is_low_half(c)) {
+		/* RFC 8259, 8.2 leaves open what half a pair means; UTF-8 has
+		 * no form for it. */
 		c = UTF8_REPLACEMENT;
 	}
 	char bytes[UTF8_MAX];
@@ -291,6 +302,8 @@ static const char *decode_unit(struct buf *out, const char *p, const char *end)
 
 int jscan_decode(struct buf *out, struct jscan_text text)
 {
+	/* Other characters behind a '\\' stand for themselves; jscan_string has
+	 * let none pass but '"', '\\' and '/'. */
 	static const char names[] = "bfnrt";
 	static const char values[] = "\b\f\n\r\t";
 

@@ -171,6 +171,8 @@ static int find_base(struct judge *judge, const struct page *page)
 	return buf_add_slice(&judge->base, url);
 }
 
+/* One that is no URL leaves the one before it standing. Uses judge->url, which
+ * is free between two candidates. */
 static int set_licence(struct judge *judge, struct slice url)
 {
 	int rc = clean_reference(judge, &url);
@@ -189,6 +191,7 @@ static bool is_data_url(struct slice url)
 	return url.len >= 5 && strncasecmp(url.data, "data:", 5) == 0;
 }
 
+/* By the path alone: "show.php?file=a.gif" may answer with anything. */
 static bool has_unwanted_type(struct slice url)
 {
 	struct url_parts parts;
@@ -239,7 +242,8 @@ static enum fate judge_language(const struct judge *judge, struct candidate *c)
 		       : CAH_FATE_LANGUAGE;
 }
 
-/* False where libcrypto is out of memory. */
+/* LAION-400M's key of a pair: the MD5 of the URL and the text, nothing in
+ * between. False where libcrypto is out of memory. */
 static bool hash(const struct judge *judge, const struct candidate *c,
 		 unsigned char *md5)
 {
@@ -279,6 +283,7 @@ static int judge_image(struct judge *judge, const struct page *page,
 	judge->counts->image_links++;
 	if (link->alt.len == 0)
 		return CAH_OK;
+	/* Before the URL, for without a text there is no candidate to judge. */
 	int text_rc = text_clean(&judge->text, link->alt);
 	if (text_rc == CAH_ENOMEM)
 		return text_rc;
@@ -310,6 +315,7 @@ static int judge_image(struct judge *judge, const struct page *page,
 int judge_link(void *arg, const struct page *page, const struct link *link)
 {
 	struct judge *judge = arg;
+	/* Only now: most records have no link that anybody wants. */
 	int rc = judge->has_base ? CAH_OK : find_base(judge, page);
 	if (rc != CAH_OK)
 		return rc;

@@ -139,7 +139,8 @@ static bool add_place(struct links *links, struct place place)
 	return true;
 }
 
-/* A string, or nothing where another value stands. */
+/* A string, or nothing where another value stands: the rest of the record may
+ * be good. */
 static bool take_text(struct jscan *json, struct jscan_text *out)
 {
 	*out = (struct jscan_text){0};
@@ -173,6 +174,7 @@ static bool on_entry(void *arg, struct jscan *json)
 	struct links *links = arg;
 	struct entry entry = {0};
 
+	/* A page is one that has links of any kind, not of those kept here. */
 	if (links->list == &links->body)
 		links->entries++;
 	if (jscan_peek(json) != '{')
@@ -180,6 +182,8 @@ static bool on_entry(void *arg, struct jscan *json)
 	if (!jscan_object(json, on_entry_member, &entry))
 		return false;
 	struct place place = {LINK_IMAGE, entry.url, entry.alt};
+	/* Head.Link is for LINK elements: an image there is none that the page
+	 * shows. */
 	if (is_image(links, entry.path))
 		return links->list == &links->head || add_place(links, place);
 	/* Memory ran out before it could be told. */
@@ -292,6 +296,7 @@ static bool on_top(void *arg, struct jscan *json, struct slice key)
 	return take_object(json, on_envelope, arg);
 }
 
+/* *out is in the record's text where that can be, else in @buf. */
 static int decode(struct buf *buf, struct jscan_text text, struct slice *out)
 {
 	if (!text.has_escape) {
@@ -328,6 +333,7 @@ int links_parse(struct links *links, struct slice json, link_fn fn, void *arg)
 	forget(links);
 	if (json.len == 0)
 		return CAH_EFORMAT;
+	/* The whole text first: of a record that breaks off nothing is told. */
 	if (!jscan_object(&reader, on_top, links) || !jscan_is_done(&reader)) {
 		int code = links->code != CAH_OK ? links->code : CAH_EFORMAT;
 		forget(links);

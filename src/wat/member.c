@@ -162,9 +162,11 @@ static int go_slow(struct members *m, bool is_last)
 	if (status != Z_OK && status != Z_BUF_ERROR)
 		return refuse(m);
 
+	/* Too long to go back to its start: what zlib took is let go. */
 	if (m->slow_at - m->head > m->options.packed_max)
 		m->head = m->slow_at;
 	int rc = made > 0 ? put(m, made, WARC_MORE) : CAH_OK;
+	/* A member without end or records: it is left where it stands. */
 	if (rc == WARC_HOPELESS) {
 		start_search(m, m->slow_at);
 		return put(m, 0, WARC_BROKEN);
@@ -182,6 +184,7 @@ static int grow_raw(struct members *m)
 	size_t cap = m->raw_cap * 2;
 	if (cap > m->options.raw_max)
 		cap = m->options.raw_max;
+	/* Not realloc: what is in it was of the try that had no room. */
 	free(m->raw);
 	m->raw = malloc(cap);
 	m->raw_cap = m->raw != NULL ? cap : 0;

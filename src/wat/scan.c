@@ -44,8 +44,10 @@ static bool is_wat_record(const struct warc_record *record)
 	struct slice json = SLICE("application/json");
 	if (slice_equal_nocase(record->type, SLICE("warcinfo")))
 		return false;
+	/* Where nothing says what it is, its first brace does. */
 	if (record->content_type.len == 0)
 		return record->body.len > 0 && record->body.data[0] == '{';
+	/* Parameters may follow: "application/json; charset=utf-8". */
 	struct slice type = record->content_type;
 	if (type.len > json.len)
 		type.len = json.len;
@@ -62,6 +64,7 @@ static int on_record(void *arg, const struct warc_record *record)
 	judge_begin_page(scan->judge);
 	int rc =
 		links_parse(scan->links, record->body, judge_link, scan->judge);
+	/* One bad record is no reason to lose the thousands behind it. */
 	if (rc == CAH_EFORMAT) {
 		scan->broken_json++;
 		return CAH_OK;
@@ -144,6 +147,7 @@ void scan_free(struct scan *scan)
 	free(scan);
 }
 
+/* Some bytes at a time, for what is not a whole record yet is copied. */
 static int feed_plain(struct scan *scan, struct slice bytes, bool is_last)
 {
 	do {
@@ -182,11 +186,13 @@ static int learn_kind(struct scan *scan, struct slice *bytes, bool is_last)
 	*bytes = slice_from(*bytes, n);
 	if (scan->first_len < sizeof(scan->first) && !is_last)
 		return CAH_OK;
+	/* Never the last: the rest of @bytes, if only the end, comes behind. */
 	struct slice first = {scan->first, scan->first_len};
 	int rc = make_readers(scan, slice_equal(first, SLICE("WARC/")));
 	return rc != CAH_OK ? rc : feed(scan, first, false);
 }
 
+/* Three readers count what each of them found broken. */
 static void count(struct scan *scan)
 {
 	struct scan_counts *c = &scan->counts;

@@ -118,6 +118,7 @@ static bool read_written(struct slice url, struct written *out)
 
 /* ---- the parts ---- */
 
+/* Browsers take '\\' for '/' in the special schemes, so the standard does. */
 static bool is_slash(const struct parser *p, char c)
 {
 	return c == '/' || (c == '\\' && p->special != NULL);
@@ -206,6 +207,7 @@ static int put_path(struct parser *p, struct slice s)
 		int n = dots(segment);
 		if (n == 2)
 			shorten(p);
+		/* "a/." and "a/.." name folders: they end in a slash. */
 		if (n == 0 || is_last)
 			url_put_byte(&p->put, '/');
 		if (n == 0)
@@ -232,6 +234,7 @@ static void put_credentials(struct parser *p, struct slice s)
 {
 	size_t colon = find(s, ':');
 	struct slice password = slice_from(s, colon + 1);
+	/* "http://@host" and "http://:@host" have none to keep. */
 	if (colon == 0 && password.len == 0)
 		return;
 	url_put_encoded(&p->put, head(s, colon), URL_SET_USERINFO);
@@ -255,6 +258,7 @@ static int put_port(struct parser *p, struct slice s)
 		if (port > PORT_MAX)
 			return CAH_EINVALIDURL;
 	}
+	/* So that one place has one name, for the dedup. */
 	if (p->special != NULL && p->special->port == port)
 		return CAH_OK;
 	char digits[8];
@@ -292,6 +296,7 @@ static int put_authority(struct parser *p, struct slice s)
 	struct slice host = head(s, end);
 	p->has_authority = true;
 	url_put_slice(&p->put, SLICE("//"));
+	/* The last one: those before it belong to the password. */
 	const char *at = end > 0 ? memrchr(s.data, '@', end) : NULL;
 	if (at != NULL) {
 		size_t len = (size_t)(at - s.data);
@@ -342,12 +347,15 @@ static int put_relative(struct parser *p, struct slice s)
 	if (slashes >= 2)
 		return put_authority(
 			p, slice_from(s, p->special != NULL ? slashes : 2));
+	/* From here on the base's host; its user and password go along, as the
+	 * standard has it. */
 	p->has_authority = base->authority.len > 0;
 	url_put_slice(&p->put, base->authority);
 	p->path = p->put.at;
 	if (slashes == 1)
 		return put_path(p, slice_from(s, 1));
 	url_put_slice(&p->put, base->path);
+	/* A name stands beside the base's last segment, a query behind it. */
 	if (s.len > 0 && s.data[0] != '?') {
 		shorten(p);
 		return put_path(p, s);
@@ -403,6 +411,7 @@ static int parse(struct parser *p, struct slice s, bool has_fragment)
 		const struct written *base = p->base;
 		if (base == NULL)
 			return CAH_EINVALIDURL;
+		/* Nothing is relative to "mailto:me" but a fragment of it. */
 		if (base->is_opaque && (s.len > 0 || !has_fragment))
 			return CAH_EINVALIDURL;
 		put_scheme(p, base->name);
@@ -411,12 +420,14 @@ static int parse(struct parser *p, struct slice s, bool has_fragment)
 	assert(s.data != NULL); /* for a scheme was found there */
 	put_scheme(p, head(s, len));
 	struct slice rest = slice_from(s, len + 1);
+	/* "http:a.png" is relative to a base of http, for old pages' sake. */
 	bool is_base_alike = p->special != NULL && p->base != NULL &&
 			     p->base->special == p->special;
 	if (is_base_alike && !slice_starts(rest, SLICE("//")))
 		return put_relative(p, rest);
 	if (p->is_file)
 		return put_file(p, rest);
+	/* Any number of slashes, even none, begins a special host. */
 	if (p->special != NULL)
 		return put_authority(p,
 				     slice_from(rest, count_slashes(p, rest)));

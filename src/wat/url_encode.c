@@ -42,6 +42,8 @@ void url_put_byte(struct url_put *put, char byte)
 	url_put_slice(put, (struct slice){&byte, 1});
 }
 
+/* A URL that is too long is written as far as it goes: who asked for it may
+ * still tell its scheme. */
 void url_put_slice(struct url_put *put, struct slice s)
 {
 	if (put->is_full)
@@ -62,7 +64,9 @@ static void put_percent(struct url_put *put, uint8_t byte)
 	url_put_slice(put, (struct slice){text, sizeof(text)});
 }
 
-/* Writes the first character of @s, which is in the set; returns its length. */
+/* Writes the first character of @s, which is in the set; returns its length.
+ * Bytes that are no UTF-8 are encoded as U+FFFD, as a browser that decoded the
+ * page would. */
 static size_t put_character(struct url_put *put, struct slice s)
 {
 	uint32_t cp;

@@ -163,6 +163,8 @@ static bool read_piece(struct slice s, size_t *i, struct ipv6 *ip)
 	return true;
 }
 
+/* The pieces in the order in which they stand, then those behind the gap moved
+ * to where they count from the end. */
 static bool read_ipv6(struct slice s, struct ipv6 *ip)
 {
 	size_t i = 0;
@@ -186,6 +188,7 @@ static bool read_ipv6(struct slice s, struct ipv6 *ip)
 	}
 	if (ip->gap < 0)
 		return ip->count == PIECES;
+	/* "::" stands for one piece at least */
 	if (ip->count == PIECES)
 		return false;
 	/* what was read behind the gap belongs at the end */
@@ -198,7 +201,8 @@ static bool read_ipv6(struct slice s, struct ipv6 *ip)
 	return true;
 }
 
-/* The first of the longest runs of zero pieces, of two at least; PIECES where
+/* What "::" is written for (RFC 5952, 4.2; the standard's IPv6 serializer): the
+ * first of the longest runs of zero pieces, of two at least; PIECES where
  * there is none. *len is its length. */
 static int zero_run(const struct ipv6 *ip, int *len)
 {
@@ -245,6 +249,8 @@ static int put_ipv6(struct url_put *put, struct slice host)
 
 /* ---- names ---- */
 
+/* The host of a scheme that nobody knows: kept as it is, for it may be no name
+ * at all. */
 static int put_opaque(struct url_put *put, struct slice host)
 {
 	for (size_t i = 0; i < host.len; i++) {
@@ -313,6 +319,8 @@ static int put_domain(struct url_put *put, struct slice domain)
 	return CAH_OK;
 }
 
+/* "Domain to ASCII" with the standard's settings (UTS 46, nontransitional): the
+ * checks come after it, for it may make dots and digits of other characters. */
 static int put_name(struct url_put *put, struct slice host)
 {
 	char name[URL_MAX + 1];

@@ -92,6 +92,7 @@ static bool parse_length(size_t *out, struct slice text, size_t max)
 /* One header line; false where it makes the record useless. */
 static bool read_line(struct frame *frame, struct slice line, size_t max)
 {
+	/* A line that says nothing, a folded one among them, costs nothing. */
 	const char *colon = memchr(line.data, ':', line.len);
 	if (colon == NULL)
 		return true;
@@ -107,6 +108,7 @@ static bool read_line(struct frame *frame, struct slice line, size_t max)
 	return true;
 }
 
+/* A record without a length is refused: where it ends would be a guess. */
 static enum verdict read_head(const struct warc *warc, struct frame *frame,
 			      struct slice view)
 {
@@ -254,6 +256,8 @@ static int read_view(struct warc *warc, struct slice view, bool is_end,
 				return CAH_OK;
 			continue;
 		}
+		/* One that starts at stop itself is ours: whoever reads from
+		 * there on begins behind the next end of a line. */
 		if (warc->at + (int64_t)*done > warc->options.stop) {
 			warc->is_done = true;
 			*done = view.len;
@@ -278,6 +282,7 @@ static int read_view(struct warc *warc, struct slice view, bool is_end,
 	return CAH_OK;
 }
 
+/* What follows begins a record, whatever was in hand. */
 static void forget(struct warc *warc)
 {
 	buf_reset(&warc->kept);
@@ -306,6 +311,7 @@ int warc_push(struct warc *warc, struct slice bytes, enum warc_mark mark)
 		forget(warc);
 		return CAH_OK;
 	}
+	/* A whole record in one push, as gzip members give, is never copied. */
 	struct slice view = bytes;
 	if (warc->kept.len != 0) {
 		if (buf_add_slice(&warc->kept, bytes) != CAH_OK)
