@@ -5,12 +5,14 @@ layers, sizes and comments that docs/hacking.md asks for."""
 import ast
 import fnmatch
 import functools
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
 
+import crawlingathome
 import pytest
 from conftest import ROOT
 from test_dataset_peer import DIMENSION, make_pairs, write
@@ -372,6 +374,59 @@ def test_every_public_prototype_has_a_comment(name):
     for paragraph in re.split(r"\n\s*\n", read(name)):
         if re.search(r"^CAH_API ", paragraph, re.MULTILINE):
             assert paragraph.startswith("/*"), paragraph
+
+
+# ------------------------------------------------------ versions, and Python's
+
+
+def test_the_version_is_the_same_everywhere():
+    numbers = re.findall(
+        r"define CAH_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", read("include/cah/version.h")
+    )
+    version = ".".join(numbers)
+    assert re.search(r"^  version: '(.+)',$", read("meson.build"), re.MULTILINE).group(
+        1
+    ) == (version)
+    assert crawlingathome.__version__ == version
+    soversion = re.search(r"soversion: '(\d+)'", read("meson.build")).group(1)
+    assert soversion == numbers[0]
+
+
+@pytest.mark.parametrize("name", tracked("python/*.py", "python/*.pyi"))
+def test_the_package_is_python_3_8(name):
+    ast.parse(read(name), name, feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("name", tracked("python/*/*.py"))
+def test_annotations_are_not_evaluated_where_python_3_8_could_not(name):
+    tree = ast.parse(read(name))
+    newer = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign | ast.FunctionDef)
+    ]
+    postponed = any(
+        isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        for node in tree.body
+    )
+    assert postponed or not any(" | " in ast.unparse(node) for node in newer)
+
+
+def test_the_stub_tells_what_the_extension_has():
+    tree = ast.parse(read("python/crawlingathome/_ext.pyi"))
+    (client,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    told = {f.name for f in client.body if isinstance(f, ast.FunctionDef)}
+    extension = crawlingathome._ext
+    assert told - {"__new__"} == {n for n in dir(extension.Client) if n[0] != "_"}
+    assert {n for n in dir(extension) if n[0] != "_"} == {"Client", "version"}
+
+
+def test_help_tells_of_every_call():
+    for name in crawlingathome.core.__all__:
+        cls = getattr(crawlingathome.core, name)
+        for method in vars(cls):
+            if not method.startswith("_"):
+                assert inspect.getdoc(getattr(cls, method)), f"{name}.{method}"
 
 
 # -------------------------------------------------------- the dataset, as told
