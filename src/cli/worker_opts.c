@@ -54,7 +54,7 @@ void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 		{"image-timeout", "SECONDS", "for one image, redirects and all",
 		 OPT_INT, &o->image_timeout_s, 1, 3600},
 		{"max-image-bytes", "BYTES", "largest image file", OPT_INT,
-		 &o->max_image_bytes, 5000, 1 << 30},
+		 &o->max_image_bytes, 5000, 1 << 28},
 		{"resolve", "HOST:PORT:ADDR", "use ADDR for HOST, as curl does",
 		 OPT_LIST, &o->resolve, 0, 0},
 		{"allow-private-addresses", NULL,

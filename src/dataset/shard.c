@@ -369,10 +369,14 @@ int shard_find(bool *is_there, struct fate_counts *fates, const char *folder,
 	buf_init(&text, STATS_MAX);
 	int rc = file_read(&text, path, err);
 	if (rc == CAH_OK &&
-	    stats_parse(&found, buf_slice(&text), wat_url, piece) == CAH_OK &&
-	    found.is_same) {
-		*is_there = true;
+	    stats_parse(&found, buf_slice(&text), wat_url, piece) == CAH_OK) {
+		*is_there = found.is_same;
 		*fates = found.fates;
+		if (!found.is_same)
+			rc = cah_fail(err, CAH_EIO,
+				      "%s: the shard of another WAT; a folder "
+				      "is for one tracker",
+				      path);
 	}
 	buf_fini(&text);
 	/* Where there is none, or none that we wrote, the shard is made. */

@@ -86,9 +86,9 @@ CAH_MUST_CHECK int shard_commit(struct shard *shard,
 void shard_discard(struct shard *shard);
 
 /* Whether @folder has the whole shard @name, made from piece @piece of the WAT
- * @wat_url, and then its fates in *fates. A shard of that name from something
- * else, or with stats that cannot be read, is as none. Errors: CAH_EIO,
- * CAH_ENOMEM. */
+ * @wat_url, and then its fates in *fates. Stats that cannot be read are as
+ * none. Errors: CAH_EIO (also where the shard of that name is from something
+ * else, another tracker's perhaps: it is not to be lost), CAH_ENOMEM. */
 CAH_MUST_CHECK int shard_find(bool *is_there, struct fate_counts *fates,
 			      const char *folder, const char *name,
 			      const char *wat_url, int piece,

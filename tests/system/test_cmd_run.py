@@ -171,6 +171,20 @@ def test_wat_files_of_this_machine(run_cah, web, tmp_path):
     assert json.loads(done.stdout)["jobs"] == 2
 
 
+def test_shards_of_another_list_are_not_lost(run_cah, args, web, tmp_path):
+    assert run_cah(*args, "--jobs", 1).returncode == 0
+    (path,) = (tmp_path / "out").glob("*.parquet")
+    before = path.read_bytes()
+    other = [
+        *("run", web.folder / web.wats[1], "--store", f"sqlite:{tmp_path}/new.db"),
+        *args[2:],
+    ]
+    done = run_cah(*other)
+    assert done.returncode == 1
+    assert "a folder is for one tracker" in done.stderr.splitlines()[-1]
+    assert path.read_bytes() == before
+
+
 def test_bad_usage(run_cah, tmp_path):
     assert run_cah("run").returncode == 2
     none = run_cah(
