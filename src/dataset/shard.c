@@ -354,12 +354,11 @@ void shard_discard(struct shard *shard)
 	free(shard);
 }
 
-int shard_find(bool *is_there, struct fate_counts *fates, const char *folder,
-	       const char *name, const char *wat_url, int piece,
-	       struct cah_error *err)
+int shard_find(bool *is_there, struct fate_counts *fates,
+	       const struct shard_wanted *wanted, struct cah_error *err)
 {
-	const struct shard shard = {.folder = (char *)folder,
-				    .name = (char *)name};
+	const struct shard shard = {.folder = (char *)wanted->folder,
+				    .name = (char *)wanted->name};
 	char path[PATH_MAX];
 	struct buf text;
 	struct stats_found found;
@@ -369,7 +368,8 @@ int shard_find(bool *is_there, struct fate_counts *fates, const char *folder,
 	buf_init(&text, STATS_MAX);
 	int rc = file_read(&text, path, err);
 	if (rc == CAH_OK &&
-	    stats_parse(&found, buf_slice(&text), wat_url, piece) == CAH_OK) {
+	    stats_parse(&found, buf_slice(&text), wanted->wat_url,
+			wanted->piece) == CAH_OK) {
 		*is_there = found.is_same;
 		*fates = found.fates;
 		if (!found.is_same)

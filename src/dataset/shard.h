@@ -85,13 +85,19 @@ CAH_MUST_CHECK int shard_commit(struct shard *shard,
 /* Removes what was written; frees @shard. NULL is fine. */
 void shard_discard(struct shard *shard);
 
-/* Whether @folder has the whole shard @name, made from piece @piece of the WAT
- * @wat_url, and then its fates in *fates. Stats that cannot be read are as
+struct shard_wanted {
+	const char *folder;
+	const char *name;
+	const char *wat_url; /* what it is to be made from */
+	int piece;
+};
+
+/* Whether the shard that is @wanted is there, whole, and then its fates in
+ * *fates. Stats that cannot be read are as
  * none. Errors: CAH_EIO (also where the shard of that name is from something
  * else, another tracker's perhaps: it is not to be lost), CAH_ENOMEM. */
 CAH_MUST_CHECK int shard_find(bool *is_there, struct fate_counts *fates,
-			      const char *folder, const char *name,
-			      const char *wat_url, int piece,
+			      const struct shard_wanted *wanted,
 			      struct cah_error *err);
 
 /* Removes all files of the shard @name, its stats first; those that are not

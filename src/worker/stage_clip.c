@@ -45,10 +45,8 @@ static int batch_init(struct batch *b, const struct clip *clip,
 		.images = malloc(BATCH_MAX * dimension * sizeof(float)),
 		.texts_out = malloc(BATCH_MAX * dimension * sizeof(float)),
 	};
-	if (b->pixels == NULL || b->images == NULL || b->texts_out == NULL) {
-		batch_fini(b);
+	if (b->pixels == NULL || b->images == NULL || b->texts_out == NULL)
 		return cah_fail(err, CAH_ENOMEM, "batch: out of memory");
-	}
 	return CAH_OK;
 }
 
@@ -115,8 +113,6 @@ int stage_clip(struct pipeline *p, struct cah_error *err)
 {
 	struct batch b;
 	int rc = batch_init(&b, p->options->clip, err);
-	if (rc != CAH_OK)
-		return rc;
 	while (rc == CAH_OK && gather(&b, p->doors[STAGE_clip])) {
 		if (!cancel_is_set(p->stop))
 			rc = embed(p, &b, err);

@@ -27,6 +27,7 @@ int stage_image(struct pipeline *p, struct cah_error *err)
 {
 	struct image_fit fit = fit_make(clip_plan(p->options->clip));
 	struct fetch_job *job;
+	(void)err;
 	while ((job = queue_pop(p->doors[STAGE_image])) != NULL) {
 		struct item *item = item_of(job);
 		item->has_body = true;

@@ -226,9 +226,13 @@ static int do_job(struct work *w, struct cah_error *err)
 	struct pipeline_result result = {0};
 	bool is_there;
 	w->is_lost = false;
-	int rc = shard_find(&is_there, &result.fates,
-			    w->options->pipeline.folder, w->name, job.wat,
-			    job.piece, err);
+	const struct shard_wanted wanted = {
+		.folder = w->options->pipeline.folder,
+		.name = w->name,
+		.wat_url = wat,
+		.piece = job.piece,
+	};
+	int rc = shard_find(&is_there, &result.fates, &wanted, err);
 	if (rc == CAH_OK && is_there) {
 		result.kept = result.fates.n[CAH_FATE_KEPT];
 		log_info(w->options->log, "shard %s is there already", w->name);
