@@ -43,15 +43,18 @@ static int get_id(int64_t *out, const json_t *object, const char *key,
 	*out = 0;
 	if (is_optional && (value == NULL || json_is_null(value)))
 		return CAH_OK;
-	if (json_is_integer(value) && json_integer_value(value) >= 0) {
+	bool is_number = true;
+	if (json_is_integer(value))
 		*out = json_integer_value(value);
-		return CAH_OK;
-	}
-	if (json_is_string(value) &&
-	    strlen(json_string_value(value)) == json_string_length(value) &&
-	    parse_id(out, json_string_value(value)) == CAH_OK)
-		return CAH_OK;
-	return cah_fail(err, CAH_EFORMAT, "%s is not a number >= 0", key);
+	else
+		is_number = json_is_string(value) &&
+			    strlen(json_string_value(value)) ==
+				    json_string_length(value) &&
+			    parse_id(out, json_string_value(value)) == CAH_OK;
+	if (!is_number || *out < 0 || *out > ANSWER_ID_MAX)
+		return cah_fail(err, CAH_EFORMAT,
+				"%s is not a number from 0 to 2^62 - 1", key);
+	return CAH_OK;
 }
 
 int answer_text(const char **out, const json_t *object, const char *key,

@@ -16,6 +16,9 @@ enum {
 	ANSWER_TEXT_MAX = 300,     /* bytes of an error that are shown */
 };
 
+/* Of ids: whoever adds to one shall not have to look. */
+#define ANSWER_ID_MAX (INT64_MAX / 2)
+
 /* Jobs that are held: one, or all pieces of a WAT. */
 struct jobs {
 	struct cah_job list[ANSWER_JOBS_MAX]; /* own their urls */

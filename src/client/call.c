@@ -68,7 +68,10 @@ struct effort {
 
 static int64_t retry_s(const struct cah_client *client)
 {
-	return client->options.retry_s == 0 ? RETRY_S : client->options.retry_s;
+	int64_t seconds = client->options.retry_s;
+	if (seconds > RETRY_MAX_S)
+		return -1;
+	return seconds == 0 ? RETRY_S : seconds;
 }
 
 static int fail_answer(const struct cah_client *client,

@@ -15,6 +15,7 @@ enum {
 	RESULT_URL_MAX = 2048, /* bytes */
 	PROGRESS_MAX = 255,    /* characters */
 	RETRY_S = 600,         /* where the options say 0 */
+	RETRY_MAX_S = 1 << 30, /* 34 years; more is for ever */
 };
 
 /* Whether the tracker is in a private network, which lets it send its workers

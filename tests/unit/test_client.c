@@ -406,6 +406,8 @@ static void client__refuses_answers_that_make_no_sense(void **state)
 		"{\"url\":\"u\",\"start_id\":\"0\",\"end_id\":\"1\"}",
 		"{\"url\":\"u\",\"start_id\":\"0\","
 		"\"end_id\":\"99999999999999999999\",\"shard\":0}",
+		"{\"url\":\"u\",\"start_id\":\"0\","
+		"\"end_id\":\"4611686018427387904\",\"shard\":0}",
 		"{\"url\":\"u\",\"start_id\":1e99,\"end_id\":\"1\",\"shard\":"
 		"0}",
 	};
@@ -512,21 +514,25 @@ static int interrupt_third(void *arg)
 
 static void client__asks_the_callers_switch_while_it_waits(void **state)
 {
-	/* Nobody listens there: the discard port of a machine of today. */
-	int asked = 0;
-	struct cah_client *client;
-	struct cah_client_options options = {
-		.url = "http://127.0.0.1:9",
-		.nickname = "me",
-		.retry_s = -1,
-		.interrupt = interrupt_third,
-		.interrupt_arg = &asked,
-	};
+	static const int64_t for_ever[] = {-1, INT64_MAX};
 	(void)state;
-	assert_int_equal(cah_client_init(&client, &options, NULL),
-			 CAH_ECANCELLED);
-	assert_null(client);
-	assert_int_equal(asked, 3);
+	for (size_t i = 0; i < 2; i++) {
+		int asked = 0;
+		struct cah_client *client;
+		/* Nobody listens there: the discard port of a machine of
+		 * today. */
+		struct cah_client_options options = {
+			.url = "http://127.0.0.1:9",
+			.nickname = "me",
+			.retry_s = for_ever[i],
+			.interrupt = interrupt_third,
+			.interrupt_arg = &asked,
+		};
+		assert_int_equal(cah_client_init(&client, &options, NULL),
+				 CAH_ECANCELLED);
+		assert_null(client);
+		assert_int_equal(asked, 3);
+	}
 }
 
 static void client__refuses_nicknames_that_no_tracker_takes(void **state)
