@@ -201,31 +201,36 @@ int store_open_wat(struct store *store, char out[STORE_URL_MAX + 1],
 	return store_end(store, rc, err);
 }
 
-/* The least advanced of the jobs at an address tells whether all are done. */
+/* The least advanced of the jobs at an address tells whether all are done.
+ * Returns 1 where there are some, 0 where there are none, or an error. */
 static int least_state(struct store *store, enum stmt stmt,
-		       struct slice address, bool *known, bool *done,
-		       struct cah_error *err)
+		       struct slice address, bool *done, struct cah_error *err)
 {
 	int rc = store_start(store, stmt, STORE_ARGS(arg_text(address)), err);
-	if (rc <= 0)
-		return rc;
-	*known = true;
-	*done = store_int(store, stmt, 0) == JOB_DONE;
-	return CAH_OK;
+	if (rc == 1)
+		*done = store_int(store, stmt, 0) == JOB_DONE;
+	return rc;
 }
 
-int store_is_completed(struct store *store, struct slice address, bool *known,
-		       bool *done, struct cah_error *err)
+static int is_completed(struct store *store, struct slice address, bool *done,
+			struct cah_error *err)
 {
-	*known = *done = false;
+	*done = false;
+	int rc = least_state(store, STMT_JOB_LEAST_STATE, address, done, err);
+	if (rc == 0)
+		rc = least_state(store, STMT_WAT_LEAST_STATE, address, done,
+				 err);
+	return rc < 0 ? rc : CAH_OK;
+}
+
+int store_completed(struct store *store, const struct slice *addresses,
+		    size_t count, bool *done, struct cah_error *err)
+{
 	int rc = store_begin_read(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = least_state(store, STMT_JOB_LEAST_STATE, address, known, done,
-			 err);
-	if (rc == CAH_OK && !*known)
-		rc = least_state(store, STMT_WAT_LEAST_STATE, address, known,
-				 done, err);
+	for (size_t i = 0; i < count && rc == CAH_OK; i++)
+		rc = is_completed(store, addresses[i], &done[i], err);
 	return store_end(store, rc, err);
 }
 

@@ -256,11 +256,12 @@ CAH_MUST_CHECK int store_jobs_close(struct store *store, const int64_t *numbers,
 				    struct slice nickname, int64_t wall_s,
 				    struct cah_error *err);
 
-/* Whether the job whose CPU result (gpu_url) or WAT lies at @address is done;
- * *known false where there is none. */
-CAH_MUST_CHECK int store_is_completed(struct store *store, struct slice address,
-				      bool *known, bool *done,
-				      struct cah_error *err);
+/* For each of @addresses in @done whether all jobs whose CPU result (gpu_url)
+ * or, where there is none, whose WAT lies there are done; false for unknown
+ * ones. */
+CAH_MUST_CHECK int store_completed(struct store *store,
+				   const struct slice *addresses, size_t count,
+				   bool *done, struct cah_error *err);
 
 /* ---- lists for people ---- */
 

@@ -6,27 +6,52 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+struct addresses {
+	struct slice *items;
+	bool *done;
+	size_t count;
+};
+
+static void addresses_fini(struct addresses *addresses)
+{
+	free(addresses->items);
+	free(addresses->done);
+}
+
+/* The caller ends @out with addresses_fini whatever comes. */
+static int take_addresses(const struct request *request, struct addresses *out,
+			  struct cah_error *err)
+{
+	*out = (struct addresses){NULL, NULL, 0};
+	int rc = wire_body_list(&request->body, "addresses", &out->count, err);
+	if (rc != CAH_OK)
+		return rc;
+	/* One more: an empty list is no lack of memory. */
+	out->items = calloc(out->count + 1, sizeof(*out->items));
+	out->done = calloc(out->count + 1, sizeof(*out->done));
+	if (out->items == NULL || out->done == NULL)
+		return cah_fail(err, CAH_ENOMEM, "addresses");
+	for (size_t i = 0; rc == CAH_OK && i < out->count; i++)
+		rc = wire_body_list_text(&request->body, "addresses", i,
+					 &out->items[i], err);
+	return rc;
+}
+
 int route_is_completed(struct request *request, struct cah_error *err)
 {
-	size_t count;
-	int rc = wire_body_list(&request->body, "addresses", &count, err);
+	struct addresses addresses;
+	int rc = take_addresses(request, &addresses, err);
+	if (rc == CAH_OK)
+		rc = store_completed(request->tracker->store, addresses.items,
+				     addresses.count, addresses.done, err);
 	struct wire_json json;
 	wire_json_init(&json, &request->out);
 	wire_json_open(&json, '[');
-	for (size_t i = 0; rc == CAH_OK && i < count; i++) {
-		struct slice address;
-		bool is_known = false;
-		bool is_done = false;
-		rc = wire_body_list_text(&request->body, "addresses", i,
-					 &address, err);
-		if (rc == CAH_OK && address.len <= WIRE_URL_MAX)
-			rc = store_is_completed(request->tracker->store,
-						address, &is_known, &is_done,
-						err);
-		if (rc == CAH_OK && is_known && is_done)
-			wire_json_text(&json, address);
-	}
+	for (size_t i = 0; rc == CAH_OK && i < addresses.count; i++)
+		if (addresses.done[i])
+			wire_json_text(&json, addresses.items[i]);
 	wire_json_close(&json, ']');
+	addresses_fini(&addresses);
 	return rc;
 }
 

@@ -301,25 +301,26 @@ static void reset__takes_back_what_the_job_counted(void **state)
 	assert_int_equal(store_job_reset(b->store, 11, NULL), CAH_ENOTFOUND);
 }
 
-static void is_completed__wants_all_jobs_at_the_address(void **state)
+static void completed__wants_all_jobs_at_the_address(void **state)
 {
 	struct book *b = *state;
 	struct worker h = book_worker(b, WORKER_HYBRID, "ann");
 	struct worker c = book_worker(b, WORKER_CPU, "carl");
 	struct worker g = book_worker(b, WORKER_GPU, "gil");
 	struct slice wat = SLICE("https://x/0.wat.gz"), tar = SLICE("t");
-	bool known, done;
-	OK(store_is_completed(b->store, SLICE("https://?"), &known, &done,
-			      NULL));
-	assert_false(known);
+	const struct slice all[] = {SLICE("https://?"), wat, tar};
+	bool done[3];
+	OK(store_completed(b->store, all, 0, done, NULL));
+	OK(store_completed(b->store, all, 3, done, NULL));
+	assert_false(done[0] || done[1] || done[2]);
 	book_take_job(b, &h, 1);
 	OK(book_finish(b, &h, 1, ""));
-	OK(store_is_completed(b->store, wat, &known, &done, NULL));
-	assert_true(known && !done);
+	OK(store_completed(b->store, all, 3, done, NULL));
+	assert_false(done[1]);
 	book_take_job(b, &h, 2);
 	OK(book_finish(b, &h, 1, ""));
-	OK(store_is_completed(b->store, wat, &known, &done, NULL));
-	assert_true(known && done);
+	OK(store_completed(b->store, all, 3, done, NULL));
+	assert_true(done[1] && !done[0]);
 	/* Two jobs at one address */
 	book_take_job(b, &c, 3);
 	OK(book_finish(b, &c, 0, "t"));
@@ -327,12 +328,12 @@ static void is_completed__wants_all_jobs_at_the_address(void **state)
 	OK(book_finish(b, &c, 0, "t"));
 	book_take_job(b, &g, 3);
 	OK(book_finish(b, &g, 1, ""));
-	OK(store_is_completed(b->store, tar, &known, &done, NULL));
-	assert_true(known && !done);
+	OK(store_completed(b->store, all, 3, done, NULL));
+	assert_true(done[1] && !done[2]);
 	book_take_job(b, &g, 4);
 	OK(book_finish(b, &g, 1, ""));
-	OK(store_is_completed(b->store, tar, &known, &done, NULL));
-	assert_true(known && done);
+	OK(store_completed(b->store, all, 3, done, NULL));
+	assert_true(done[1] && done[2] && !done[0]);
 }
 
 static void open_wat__is_the_first_with_both_halves_open(void **state)
@@ -399,7 +400,7 @@ int main(void)
 		TEST(to_gpu__is_a_sign_of_life),
 		TEST(close__counts_pairs_once_and_leaves_what_is_done),
 		TEST(reset__takes_back_what_the_job_counted),
-		TEST(is_completed__wants_all_jobs_at_the_address),
+		TEST(completed__wants_all_jobs_at_the_address),
 		TEST(open_wat__is_the_first_with_both_halves_open),
 		TEST(jobs__are_listed_by_state),
 	};
