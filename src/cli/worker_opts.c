@@ -180,7 +180,7 @@ static void print_json(const struct work_summary *s, int rc,
 		"kept", s->kept, "seconds", s->seconds, "fates", fates);
 	if (rc != CAH_OK)
 		json_object_set_new(report, "error", json_string(err->text));
-	json_dumpf(report, stdout, JSON_COMPACT);
+	json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	putchar('\n');
 	json_decref(report);
 }

@@ -79,7 +79,10 @@ int stats_write(struct buf *out, const char *name, int64_t rows,
 		const struct shard_stats *stats, struct cah_error *err)
 {
 	json_t *root = stats_object(name, rows, stats);
-	char *text = root != NULL ? json_dumps(root, JSON_INDENT(2)) : NULL;
+	char *text = root != NULL
+			     ? json_dumps(root, JSON_INDENT(2) |
+							JSON_REAL_PRECISION(15))
+			     : NULL;
 	json_decref(root);
 	if (text == NULL)
 		return cah_fail(err, CAH_ENOMEM, "stats of %s: out of memory",

@@ -119,7 +119,8 @@ void report_print(struct report *r, FILE *out)
 {
 	set(r->json, "ok", json_boolean(r->failed == 0));
 	if (r->out == NULL) {
-		json_dumpf(r->json, out, JSON_INDENT(2));
+		json_dumpf(r->json, out,
+			   JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 		fputc('\n', out);
 		return;
 	}

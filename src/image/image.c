@@ -2,7 +2,6 @@
 
 #include "image/codec.h"
 
-#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -45,55 +44,6 @@ const char *image_extension(enum image_format format)
 		break;
 	}
 	return "bin";
-}
-
-enum fate codec_check_size(int64_t width, int64_t height,
-			   const struct image_limits *limits)
-{
-	if (width <= 0 || height <= 0)
-		return CAH_FATE_BROKEN_IMAGE;
-	/* The product of two numbers of 31 bits fits. */
-	if (width > INT_MAX || height > INT_MAX || width > limits->max_side ||
-	    height > limits->max_side || width * height > limits->max_pixels)
-		return CAH_FATE_TOO_MANY_PIXELS;
-	return CAH_FATE_KEPT;
-}
-
-uint8_t *codec_alloc(int width, int height, int channels)
-{
-	/* Cleared, so that what a file does not cover is never somebody else's
-	 * memory; large blocks come from the kernel cleared anyway. */
-	return calloc((size_t)width * (size_t)height, (size_t)channels);
-}
-
-/* RGBA to RGB in its place: the first count * 3 bytes. */
-static void lay_on_white(uint8_t *pixels, size_t count)
-{
-	const uint8_t *from = pixels;
-	for (size_t i = 0; i < count; i++, from += 4) {
-		int alpha = from[3];
-		for (int c = 0; c < 3; c++) {
-			int sum = from[c] * alpha + 255 * (255 - alpha) + 128;
-			*pixels++ = (uint8_t)((sum + (sum >> 8)) >> 8);
-		}
-	}
-}
-
-void codec_give(struct image *out, uint8_t *pixels, int width, int height,
-		bool is_clear)
-{
-	size_t count = (size_t)width * (size_t)height;
-	if (is_clear) {
-		lay_on_white(pixels, count);
-		uint8_t *less = realloc(pixels, count * 3);
-		pixels = less != NULL ? less : pixels;
-	}
-	*out = (struct image){.rgb = pixels,
-			      .width = width,
-			      .height = height,
-			      .original_width = width,
-			      .original_height = height,
-			      .box = {0, 0, width, height}};
 }
 
 /* How the stored picture is made upright (CIPA DC-008, 4.6.4 A, Orientation):
