@@ -31,46 +31,36 @@ struct speed {
 	double texts;
 };
 
-/* Embeds again and again for TRY_MS; the first call prepares the engine. */
-static int measure_images(double *out, struct clip *clip, float *rows,
-			  struct cah_error *err)
+/* What is embedded again and again. */
+struct trial {
+	struct clip *clip;
+	uint8_t *pixels; /* of BATCH images */
+	struct slice texts[BATCH];
+	float *rows; /* what comes out */
+};
+
+typedef int (*trial_fn)(const struct trial *t, struct cah_error *err);
+
+static int embed_images(const struct trial *t, struct cah_error *err)
 {
-	const struct clip_plan *plan = clip_plan(clip);
-	size_t size = 3 * (size_t)plan->crop_width * (size_t)plan->crop_height;
-	uint8_t *pixels = malloc(BATCH * size);
-	if (pixels == NULL)
-		return cah_fail(err, CAH_ENOMEM, "pixels: out of memory");
-	/* Any pattern will do, as long as no two images are alike. */
-	for (size_t i = 0; i < BATCH * size; i++)
-		pixels[i] = (uint8_t)(i * (i / size + 1) >> 3);
-	int rc = clip_embed_images(clip, pixels, BATCH, rows, err);
-	int64_t start_ns = clock_now_ns();
-	int64_t spent_ns = 0;
-	int64_t count = 0;
-	while (rc == CAH_OK && spent_ns < TRY_MS * INT64_C(1000000)) {
-		rc = clip_embed_images(clip, pixels, BATCH, rows, err);
-		count += BATCH;
-		spent_ns = clock_now_ns() - start_ns;
-	}
-	*out = (double)count * 1e9 / (double)(spent_ns > 0 ? spent_ns : 1);
-	free(pixels);
-	return rc;
+	return clip_embed_images(t->clip, t->pixels, BATCH, t->rows, err);
 }
 
-static int measure_texts(double *out, struct clip *clip, float *rows,
-			 struct cah_error *err)
+static int embed_texts(const struct trial *t, struct cah_error *err)
 {
-	struct slice texts[BATCH];
-	for (size_t i = 0; i < BATCH; i++)
-		texts[i] = i % 2 == 0
-				   ? SLICE("a photo of a small dog on a beach")
-				   : SLICE("two red circles, left of a star");
-	int rc = clip_embed_texts(clip, texts, BATCH, rows, err);
+	return clip_embed_texts(t->clip, t->texts, BATCH, t->rows, err);
+}
+
+/* Rows a second, over TRY_MS; a first call prepares the engine. */
+static int time_calls(double *out, const struct trial *t, trial_fn embed,
+		      struct cah_error *err)
+{
+	int rc = embed(t, err);
 	int64_t start_ns = clock_now_ns();
 	int64_t spent_ns = 0;
 	int64_t count = 0;
 	while (rc == CAH_OK && spent_ns < TRY_MS * INT64_C(1000000)) {
-		rc = clip_embed_texts(clip, texts, BATCH, rows, err);
+		rc = embed(t, err);
 		count += BATCH;
 		spent_ns = clock_now_ns() - start_ns;
 	}
@@ -80,14 +70,32 @@ static int measure_texts(double *out, struct clip *clip, float *rows,
 
 static int measure(struct speed *out, struct clip *clip, struct cah_error *err)
 {
-	float *rows =
-		calloc(BATCH, (size_t)clip_dimension(clip) * sizeof(*rows));
-	if (rows == NULL)
-		return cah_fail(err, CAH_ENOMEM, "embeddings: out of memory");
-	int rc = measure_images(&out->images, clip, rows, err);
+	const struct clip_plan *plan = clip_plan(clip);
+	size_t size = 3 * (size_t)plan->crop_width * (size_t)plan->crop_height;
+	struct trial t = {
+		.clip = clip,
+		.pixels = malloc(BATCH * size),
+		.rows = calloc(BATCH,
+			       (size_t)clip_dimension(clip) * sizeof(*t.rows)),
+	};
+	int rc = CAH_OK;
+	if (t.pixels == NULL || t.rows == NULL) {
+		rc = cah_fail(err, CAH_ENOMEM, "measuring: out of memory");
+		goto out;
+	}
+	/* Any pattern will do, as long as no two images are alike. */
+	for (size_t i = 0; i < BATCH * size; i++)
+		t.pixels[i] = (uint8_t)(i * (i / size + 1) >> 3);
+	for (size_t i = 0; i < BATCH; i++)
+		t.texts[i] =
+			i % 2 == 0 ? SLICE("a photo of a small dog on a beach")
+				   : SLICE("two red circles, left of a star");
+	rc = time_calls(&out->images, &t, embed_images, err);
 	if (rc == CAH_OK)
-		rc = measure_texts(&out->texts, clip, rows, err);
-	free(rows);
+		rc = time_calls(&out->texts, &t, embed_texts, err);
+out:
+	free(t.pixels);
+	free(t.rows);
 	return rc;
 }
 

@@ -133,6 +133,7 @@ static int wait_for_others(struct run_args *a, bool *is_open,
 			   struct cancel *cancel, struct cah_error *err)
 {
 	int64_t done_ms = 0;
+	int64_t told = 0; /* jobs that others had */
 	for (;;) {
 		struct store_counts counts;
 		int rc = store_get_counts(a->store, &counts, clock_wall_s(),
@@ -144,7 +145,13 @@ static int wait_for_others(struct run_args *a, bool *is_open,
 		for (int i = 0; i < WORKER_TYPE_COUNT; i++)
 			others += counts.workers[i];
 		int64_t now_ms = clock_now_ms();
-		if (counts.jobs[JOB_LEASED] > 0)
+		if (counts.jobs[JOB_LEASED] != told) {
+			told = counts.jobs[JOB_LEASED];
+			log_info(a->common.log,
+				 "jobs with workers that joined: %lld",
+				 (long long)told);
+		}
+		if (told > 0)
 			done_ms = 0;
 		else if (done_ms == 0)
 			done_ms = now_ms;

@@ -82,11 +82,11 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 	if (strcmp(name, "--version") == 0) {
 		printf("cah %s\n", cah_version());
-		return EXIT_DONE;
+		return end_output(name, EXIT_DONE);
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
 		print_usage(stdout);
-		return EXIT_DONE;
+		return end_output(name, EXIT_DONE);
 	}
 	for (const struct command *c = commands; c->name != NULL; c++) {
 		if (strcmp(c->name, name) == 0)
