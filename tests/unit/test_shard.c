@@ -101,6 +101,39 @@ static void shard__appears_whole_at_commit(void **state)
 	assert_int_equal(empty_folder(*state), 5);
 }
 
+static void shard__is_found_by_what_it_was_made_from(void **state)
+{
+	struct shard_wanted wanted = {*state, "s", "http://a.test/1.wat", 1};
+	struct fate_counts fates;
+	bool is_there = true;
+	struct cah_error err;
+	assert_int_equal(shard_find(&is_there, &fates, &wanted, NULL), CAH_OK);
+	assert_false(is_there);
+
+	struct shard *shard = new_shard(*state);
+	struct shard_stats stats = {.wat_url = wanted.wat_url, .piece = 1};
+	stats.fates.n[CAH_FATE_DUPLICATE] = 3;
+	assert_int_equal(shard_commit(shard, &stats, NULL), CAH_OK);
+	assert_int_equal(shard_find(&is_there, &fates, &wanted, NULL), CAH_OK);
+	assert_true(is_there);
+	assert_int_equal(fates.n[CAH_FATE_DUPLICATE], 3);
+
+	wanted.piece = 0;
+	assert_int_equal(shard_find(&is_there, &fates, &wanted, &err), CAH_EIO);
+	assert_false(is_there);
+	assert_non_null(strstr(err.text, "s.stats.json"));
+
+	/* What is damaged is made again. */
+	char path[PATH_LEN];
+	(void)snprintf(path, sizeof(path), "%s/s.stats.json", (char *)*state);
+	assert_int_equal(file_put(path, "{", 1, NULL), CAH_OK);
+	assert_int_equal(shard_find(&is_there, &fates, &wanted, NULL), CAH_OK);
+	assert_false(is_there);
+
+	assert_int_equal(shard_remove(*state, "s", NULL), CAH_OK);
+	assert_int_equal(empty_folder(*state), 0);
+}
+
 static void shard__that_is_discarded_leaves_nothing(void **state)
 {
 	struct shard *shard = new_shard(*state);
@@ -254,6 +287,7 @@ int main(void)
 	cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 	const struct CMUnitTest tests[] = {
 		WITH_FOLDER(shard__appears_whole_at_commit),
+		WITH_FOLDER(shard__is_found_by_what_it_was_made_from),
 		WITH_FOLDER(shard__that_is_discarded_leaves_nothing),
 		WITH_FOLDER(shard__that_cannot_take_its_places_leaves_nothing),
 		WITH_FOLDER(shard__on_a_full_disk_leaves_nothing),
