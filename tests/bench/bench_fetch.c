@@ -1,10 +1,9 @@
-/* Fetches the URLs of a list from a site on loopback (image_site.conf with
- * make_images.py's set) and says how fast, and at what cost of this process:
+/* Fetches the URLs of a list from a site on loopback and prints a JSON object:
+ * how fast, at what cost of this process, and what became of them.
  *
- *     bench_fetch PATHS.TXT PORT [CONCURRENCY [ROUNDS]]
+ *     bench_fetch URLS.TXT PORT CONCURRENCY
  *
- * PATHS.TXT has one path a line, for which the hosts img1.test to img8.test
- * take turns, or one whole URL of any host. */
+ * Every host is taken to be 127.0.0.1 at that port. */
 #include "base/clock.h"
 #include "base/fail.h"
 #include "fetch/fetch.h"
@@ -17,7 +16,6 @@
 enum {
 	JOBS_MAX = 1000000,
 	QUEUE_ITEMS = 256,
-	HOSTS = 8,
 	LINE_MAX_BYTES = 512,
 };
 
@@ -31,28 +29,16 @@ struct bench {
 	int64_t bytes;
 };
 
-static int read_list(struct bench *bench, const char *path, const char *port,
-		     int rounds)
+static int read_list(struct bench *bench, const char *path)
 {
 	char line[LINE_MAX_BYTES];
-	char url[2 * LINE_MAX_BYTES];
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return -1;
-	for (int round = 0; round < rounds; round++) {
-		rewind(file);
-		while (bench->count < JOBS_MAX &&
-		       fgets(line, sizeof(line), file) != NULL) {
-			int host = bench->count % HOSTS + 1;
-			line[strcspn(line, "\r\n")] = '\0';
-			if (line[0] == '/')
-				(void)snprintf(url, sizeof(url),
-					       "http://img%d.test:%s%s", host,
-					       port, line);
-			else
-				(void)snprintf(url, sizeof(url), "%s", line);
-			bench->jobs[bench->count++].url = strdup(url);
-		}
+	while (bench->count < JOBS_MAX &&
+	       fgets(line, sizeof(line), file) != NULL) {
+		line[strcspn(line, "\r\n")] = '\0';
+		bench->jobs[bench->count++].url = strdup(line);
 	}
 	(void)fclose(file);
 	return 0;
@@ -90,15 +76,18 @@ static double cpu_s(void)
 
 static void report(const struct bench *bench, double s, double cpu)
 {
-	double kept = (double)bench->fates.n[CAH_FATE_KEPT];
-	printf("%d jobs in %.2f s: %.0f jobs/s, %.0f images/s, %.1f MB/s; "
-	       "%.3f CPU s per 1,000 jobs\n",
-	       bench->count, s, bench->count / s, kept / s,
-	       (double)bench->bytes / s / 1e6, cpu / bench->count * 1000);
-	for (int i = 0; i < CAH_FATE_COUNT; i++)
-		if (bench->fates.n[i] != 0)
-			printf("  %-20s %lld\n", fate_key((enum fate)i),
-			       (long long)bench->fates.n[i]);
+	const char *comma = "";
+	printf("{\"jobs\": %d, \"seconds\": %.6f, \"cpu_s\": %.6f, "
+	       "\"bytes\": %lld, \"fates\": {",
+	       bench->count, s, cpu, (long long)bench->bytes);
+	for (int i = 0; i < CAH_FATE_COUNT; i++) {
+		if (bench->fates.n[i] == 0)
+			continue;
+		printf("%s\"%s\": %lld", comma, fate_key((enum fate)i),
+		       (long long)bench->fates.n[i]);
+		comma = ", ";
+	}
+	printf("}}\n");
 }
 
 static int run(struct bench *bench, struct fetch_options *options,
@@ -133,18 +122,15 @@ int main(int argc, char **argv)
 	char pin[64];
 	const char *pins[] = {pin};
 	struct pins *pinned = NULL;
-	if (argc < 3) {
-		fprintf(stderr, "usage: bench_fetch PATHS.TXT PORT "
-				"[CONCURRENCY [ROUNDS]]\n");
+	if (argc != 4) {
+		fprintf(stderr,
+			"usage: bench_fetch URLS.TXT PORT CONCURRENCY\n");
 		return 2;
 	}
-	if (argc > 3)
-		options.concurrency = (int)strtol(argv[3], NULL, 10);
+	options.concurrency = (int)strtol(argv[3], NULL, 10);
 	(void)snprintf(pin, sizeof(pin), "*:%s:127.0.0.1", argv[2]);
 	bench.jobs = calloc(JOBS_MAX, sizeof(*bench.jobs));
-	int rounds = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 1;
-	if (bench.jobs == NULL ||
-	    read_list(&bench, argv[1], argv[2], rounds) != 0) {
+	if (bench.jobs == NULL || read_list(&bench, argv[1]) != 0) {
 		fprintf(stderr, "bench_fetch: %s cannot be read\n", argv[1]);
 		return 1;
 	}
