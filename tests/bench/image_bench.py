@@ -31,7 +31,7 @@ def rates(costs):
 
 
 def measure(bench):
-    files = image_files(bench, bench.pick(500, 60))
+    files = image_files(bench, bench.pick(300, 60))
     pillow = [bench.python, HERE / "peer_pillow.py"]
     got = in_turn(
         bench.pick(3, 1),

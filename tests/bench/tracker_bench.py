@@ -83,14 +83,14 @@ def cycles_per_s(bench, store, clients, seconds):
 
 
 def measure(bench):
-    seconds = bench.pick(2, 0.3)
+    seconds = bench.pick(1, 0.3)
     for wats in bench.pick((1000, 100_000), (50, 100)):
         raw = Raw(bench.scratch / f"raw-{wats}.db", 2 * wats)
         store = fill(bench, wats)
         calls = {"raw": lambda raw=raw: raw.commits_per_s(seconds)}
         for n in CLIENTS:
             calls[str(n)] = lambda s=store, n=n: cycles_per_s(bench, s, n, seconds)
-        got = in_turn(bench.pick(3, 1), **calls)
+        got = in_turn(bench.pick(5, 1), **calls)
         raw.db.close()
         limit = [x / COMMITS_PER_CYCLE for x in got["raw"]]
         for n in CLIENTS:
