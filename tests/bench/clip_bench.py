@@ -11,8 +11,7 @@ PEERS = {"openvino": "OpenVINO in Python", "onnxruntime": "ONNX Runtime"}
 
 def check(bench):
     args = ["model", "check", MODEL, "--json", "--threads", bench.cores]
-    used = run([bench.cah, *args], keep=True)
-    return used, json.loads(used.out)
+    return json.loads(run([bench.cah, *args], keep=True).out)
 
 
 def measure(bench):
@@ -23,7 +22,7 @@ def measure(bench):
         return json.loads(run([*script, bench.cores, seconds], keep=True).out)
 
     calls = {name: lambda name=name: peer(name) for name in PEERS}
-    got = in_turn(bench.pick(3, 1), ours=lambda: check(bench)[1], **calls)
+    got = in_turn(bench.pick(3, 1), ours=lambda: check(bench), **calls)
     for what in ("images", "texts"):
         ours = [r[f"{what}_per_second"] for r in got["ours"]]
         for name, title in PEERS.items():
