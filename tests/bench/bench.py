@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -92,6 +93,8 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, help="write the rows there, too")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
     args = parser.parse_args()
+    # As Ctrl-C, so that nothing that was started stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     build = args.build.resolve()
     cache = build / "bench"
     cache.mkdir(parents=True, exist_ok=True)

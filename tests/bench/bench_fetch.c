@@ -132,6 +132,7 @@ int main(int argc, char **argv)
 	bench.jobs = calloc(JOBS_MAX, sizeof(*bench.jobs));
 	if (bench.jobs == NULL || read_list(&bench, argv[1]) != 0) {
 		fprintf(stderr, "bench_fetch: %s cannot be read\n", argv[1]);
+		free(bench.jobs);
 		return 1;
 	}
 	int rc = pins_new(&pinned, pins, 1, &err);

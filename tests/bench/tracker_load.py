@@ -45,12 +45,14 @@ def go_round(address, until, times):
     connection = Connection(address)
     _, answer = connection.call("GET", "/api/new?nickname=load")
     token = json.loads(answer)["token"]
-    body = {"token": token, "type": "HYBRID", "progress": "half", "count": 100}
-    body = json.dumps(body).encode()
+    body = {"token": token, "type": "HYBRID", "count": 100}
     while time.monotonic() < until:
+        # SQLite writes nothing for a progress that is as it was.
+        body["progress"] = f"{len(times)} of many"
+        data = json.dumps(body).encode()
         start = time.monotonic()
         for call in ("newJob", "updateProgress", "markAsDone"):
-            status, answer = connection.call("POST", f"/api/{call}", body)
+            status, answer = connection.call("POST", f"/api/{call}", data)
             if (call, status) == NONE_LEFT:
                 return
             if status != 200:
