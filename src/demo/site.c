@@ -139,6 +139,8 @@ static enum MHD_Result serve(const struct site *site,
 	return answer_file(connection, fd, &st, path);
 }
 
+/* The signature is the library's.
+ * NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 				  const char *path, const char *method,
 				  const char *version, const char *body,
