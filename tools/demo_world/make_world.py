@@ -495,6 +495,8 @@ def make(out, port):
     (out / "wat.paths").write_text("".join(f"{n}\n" for n in names))
     lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in truth]
     (out / "truth.jsonl").write_text("".join(lines), "utf-8")
+    # Whose photographs these are goes where they go.
+    shutil.copyfile(HERE / "photos.json", out / "photos.json")
     return pages, truth
 
 
