@@ -6,7 +6,7 @@ NINJA ?= ninja
 PYTHON = .venv/bin/python
 PREFIX ?= /usr/local
 
-.PHONY: all deps python install demo test check system asan tsan fuzz bench \
+.PHONY: all deps python install demo test check system asan tsan fuzz soak bench \
 	lint format clean
 
 all: $(BUILD)/build.ninja
@@ -62,6 +62,13 @@ tsan: | deps
 		-Db_sanitize=thread -Db_lundef=false >/dev/null
 	TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/tests/tsan.supp" \
 		$(MESON) test -C build-tsan --print-errorlogs
+
+# Long runs: kills at random moments, then the fuzzers. SOAK_SECONDS for each.
+SOAK_SECONDS ?= 600
+soak: all
+	SOAK_SECONDS=$(SOAK_SECONDS) \
+		$(PYTHON) -m pytest -q -s tests/system/soak_kill.py
+	tools/fuzz $(SOAK_SECONDS)
 
 # FUZZ_SECONDS for each target.
 FUZZ_SECONDS ?= 60
