@@ -216,6 +216,9 @@ static int tokens(const char *folder, struct cancel *cancel,
 		rc = cancel_is_set(cancel)
 			     ? cah_fail(err, CAH_ECANCELLED, "stopped")
 			     : print_tokens(t, line, err);
+	/* The input may end before the signal is seen. */
+	if (rc == CAH_OK && cancel_is_set(cancel))
+		rc = cah_fail(err, CAH_ECANCELLED, "stopped");
 	lines_fini(&lines);
 	tokenizer_free(t);
 	return rc;
