@@ -34,7 +34,11 @@ deps:
 $(BUILD)/build.ninja: | deps
 	@$(MESON) setup $(BUILD) --prefix $(PREFIX) $(if $(CI),--werror) >/dev/null
 
-install: all
+# A PREFIX that is given holds for what has been built before, too.
+install: $(BUILD)/build.ninja
+	@$(if $(filter file,$(origin PREFIX)),,$(MESON) configure $(BUILD) \
+		-Dprefix=$(PREFIX))
+	@$(MAKE) -s all
 	$(MESON) install -C $(BUILD)
 
 # The dataset stays in $(BUILD)/demo, to be looked at.

@@ -465,3 +465,19 @@ def test_the_examples_of_reading_run_as_they_stand(shards, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert f"50 pairs, {DIMENSION} numbers each" in done.stdout
+
+
+def test_a_prefix_that_is_given_holds_after_a_build():
+    def dry_run(*args):
+        done = subprocess.run(
+            ["make", "-n", "install", *args],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k != "PREFIX"},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    assert "-Dprefix=/opt/x" in dry_run("PREFIX=/opt/x")
+    assert "-Dprefix" not in dry_run()
