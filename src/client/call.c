@@ -66,7 +66,7 @@ struct effort {
 	bool may_have_counted;
 };
 
-static int64_t retry_s(const struct cah_client *client)
+int64_t call_retry_s(const struct cah_client *client)
 {
 	int64_t seconds = client->options.retry_s;
 	if (seconds > RETRY_MAX_S)
@@ -156,8 +156,9 @@ static int try_until_done(struct cah_client *client, struct buf *answer_body,
 			  const struct call *call, struct cah_error *err)
 {
 	struct effort effort = {.deadline_ms = -1};
-	if (retry_s(client) >= 0)
-		effort.deadline_ms = clock_now_ms() + retry_s(client) * 1000;
+	int64_t retry_s = call_retry_s(client);
+	if (retry_s >= 0)
+		effort.deadline_ms = clock_now_ms() + retry_s * 1000;
 	for (;;) {
 		struct talk_answer answer;
 		bool is_done = false;

@@ -55,6 +55,9 @@ CAH_MUST_CHECK int call_check_result_url(const char *url,
 CAH_MUST_CHECK int call_find_peer(struct cah_client *client,
 				  struct cah_error *err);
 
+/* For how many seconds what may pass is tried again; -1: for ever. */
+int64_t call_retry_s(const struct cah_client *client);
+
 /* How long to wait before try @tries + 1: at random between 0 and a bound that
  * doubles ("full jitter"), so that workers that failed together do not come
  * back together. @random is any number. */

@@ -46,6 +46,7 @@ static int fetch(struct cah_client *client, struct part *part, int64_t max,
 		.tick = client_tick,
 		.tick_arg = client,
 		.ca_file = client->options.ca_file,
+		.patience_s = call_retry_s(client),
 	};
 	int rc = allow_private(client, &options.allow_private, err);
 	if (rc == CAH_OK)

@@ -58,6 +58,8 @@ struct stream {
 	char *ca_file;
 	struct stop stop;
 	int tries;
+	int64_t patience_s;
+	int64_t fruitless_since_ms; /* without a new byte */
 
 	int fd; /* of a file, -1 for HTTP */
 	CURLM *multi;
@@ -361,20 +363,44 @@ static int64_t backoff_ms(const struct stream *stream)
 	return ms / 2 + ms / 2 * dice / 0xffff;
 }
 
+/* How long to wait before the next attempt; -1 to give up. */
+static int64_t next_wait_ms(const struct stream *stream, long status)
+{
+	bool may_pass = status == 0 || status == 429 || status == 503;
+	int64_t ms = backoff_ms(stream);
+	if (stream->patience_s == 0 || !may_pass)
+		if (stream->failures >= stream->tries)
+			return -1;
+	/* Not even one that says 0 every time is asked without end. */
+	if (stream->failures >= stream->tries && ms < STREAM_BACKOFF_S * 1000)
+		ms = STREAM_BACKOFF_S * 1000;
+	if (stream->patience_s <= 0)
+		return ms;
+	int64_t left_ms = stream->fruitless_since_ms +
+			  stream->patience_s * 1000 - clock_now_ms();
+	/* A server that names a time past the end need not be asked again. */
+	if (left_ms <= 0 || (ms > left_ms && stream->answer.retry_after_s >= 0))
+		return -1;
+	return ms < left_ms ? ms : left_ms;
+}
+
 static int retry(struct stream *stream, const char *why, struct cah_error *err)
 {
 	long status =
 		stream->verdict == VERDICT_IGNORE ? stream->answer.status : 0;
-	if (stream->position > stream->attempt_start)
+	if (stream->position > stream->attempt_start) {
 		stream->failures = 0;
+		stream->fruitless_since_ms = clock_now_ms();
+	}
 	stream->failures++;
-	if (stream->failures >= stream->tries)
+	int64_t wait_ms = next_wait_ms(stream, status);
+	if (wait_ms < 0)
 		return with_status(cah_fail(err, CAH_EUNAVAILABLE,
 					    "%s: given up after %d tries: %s",
 					    stream->location, stream->failures,
 					    why),
 				   status, err);
-	int64_t end_ms = clock_now_ms() + backoff_ms(stream);
+	int64_t end_ms = clock_now_ms() + wait_ms;
 	int64_t left_ms = end_ms - clock_now_ms();
 	while (left_ms > 0) {
 		if (stop_is_set(&stream->stop))
@@ -610,6 +636,8 @@ static bool copy_options(struct stream *stream, const char *location,
 	stream->position = options->start;
 	stream->guard.allow_private = options->allow_private;
 	stream->tries = options->tries > 0 ? options->tries : STREAM_TRIES;
+	stream->patience_s = options->patience_s;
+	stream->fruitless_since_ms = clock_now_ms();
 	if (options->validator != NULL && options->start > 0) {
 		struct slice validator = slice_of(options->validator);
 		if (slice_starts(validator, SLICE("\"")))

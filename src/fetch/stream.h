@@ -32,7 +32,11 @@ struct stream_options {
 	bool allow_private;      /* addresses that are not public */
 	bool allow_files;        /* paths and file: URLs beside http(s) */
 	int tries;               /* 0: STREAM_TRIES */
-	stream_tick_fn tick;     /* looked at beside @cancel; may be NULL */
+	int64_t patience_s;  /* not 0: what may pass, a connection error, 429
+				and 503, is tried again for so many seconds
+				without a new byte whatever @tries says;
+				-1: for ever */
+	stream_tick_fn tick; /* looked at beside @cancel; may be NULL */
 	void *tick_arg;
 	const char *ca_file;   /* certificates; NULL: the system's */
 	const char *validator; /* what stream_validator said when an earlier

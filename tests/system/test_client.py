@@ -308,6 +308,45 @@ def test_a_call_gives_up_in_the_end(world):
     world.start()
 
 
+def test_a_download_is_tried_again_as_long_as_asked(fake_server, tmp_path):
+    """A site that is away: until retry_s are over, and no longer."""
+    packed, plain = wat_bytes(0)
+    answers = []
+    # More failures than the back-off has tries for otherwise.
+    failures = 9
+
+    def play(handler):
+        answers.append(handler.path)
+        if len(answers) > failures:
+            handler.reply(200, packed)
+        else:
+            handler.reply(503, Retry_After=0)
+
+    server = fake_server(play)
+    state = {"url": server.url, "token": "t", "nickname": "me", "display_name": "D"}
+    state.update(type="HYBRID", start_id=0, end_id=1, shard_piece=0)
+    state["shard"] = f"{server.url}/a.wat.gz"
+    cah.load(**state, retry_s=60).downloadShard(tmp_path / "a.wat")
+    assert (tmp_path / "a.wat").read_bytes() == plain
+
+    answers.clear()
+    failures = 10**9
+    client = cah.load(**{**state, "shard": f"{server.url}/b.wat.gz"}, retry_s=1)
+    with pytest.raises(errors.ServerError, match=r"given up after \d+ tries"):
+        client.downloadShard(tmp_path / "b.wat")
+    assert len(answers) < 12, "a second has no room for more"
+
+    def ask_for_later(handler):
+        answers.append(handler.path)
+        handler.reply(429, Retry_After=100)
+
+    answers.clear()
+    server.server.play = ask_for_later
+    with pytest.raises(errors.ServerError):
+        client.downloadShard(tmp_path / "b.wat")
+    assert len(answers) == 1
+
+
 def test_retry_after_is_heard(fake_server):
     answers = [(503, "busy", {"Retry-After": 1}), (429, "slow"), (200, "12")]
     server = fake_server(tracker_of({"/api/jobCount": answers}))
