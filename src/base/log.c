@@ -8,9 +8,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum {
 	LINE_MAX_BYTES = 2048,
+	COLUMNS_DEFAULT = 80, /* of a terminal that does not tell */
 };
 
 struct log {
@@ -103,6 +105,35 @@ void log_line(struct log *log, enum log_level level, const char *fmt, ...)
 	pthread_mutex_unlock(&log->lock);
 }
 
+static size_t count_columns(FILE *out)
+{
+	struct winsize size;
+	int fd = fileno(out);
+	if (fd < 0 || ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+		return COLUMNS_DEFAULT;
+	return size.ws_col;
+}
+
+/* A line that wraps is cleared in its last row only, so it stops short of the
+ * last column. How wide a character is depends on the terminal: what is not
+ * ASCII counts for two. */
+static void write_progress(FILE *out, struct slice text)
+{
+	size_t left = count_columns(out) - 1;
+	while (text.len > 0) {
+		char bytes[UTF8_MAX];
+		uint32_t cp;
+		text = slice_from(text, utf8_read(text, &cp));
+		if (utf8_is_control(cp))
+			cp = '?';
+		size_t width = cp < 0x80 ? 1 : 2;
+		if (width > left)
+			return;
+		left -= width;
+		fwrite(bytes, 1, utf8_write(bytes, cp), out);
+	}
+}
+
 void log_progress(struct log *log, const char *text)
 {
 	if (log == NULL)
@@ -110,7 +141,7 @@ void log_progress(struct log *log, const char *text)
 	pthread_mutex_lock(&log->lock);
 	clear_progress(log);
 	if (text != NULL) {
-		fputs(text, log->out);
+		write_progress(log->out, slice_of(text));
 		log->has_progress = true;
 	}
 	fflush(log->out);

@@ -35,12 +35,14 @@ void progress_line(char *out, size_t cap, const char *name,
 					       (double)p->wat_total)
 				       : 0;
 	double rate = p->seconds > 0 ? (double)p->ended / p->seconds : 0;
+	/* What a narrow terminal cuts off stands last. */
 	(void)snprintf(out, cap,
-		       "shard %s | wat %d%% | found %lld | fetched %lld (%lld "
-		       "open) | scored %lld | kept %lld | %.0f/s | %s left",
-		       name, percent, (long long)p->candidates,
-		       (long long)p->fetched, (long long)p->fetching,
-		       (long long)p->scored, (long long)p->kept, rate, left);
+		       "%s: %s left, %.0f/s, kept %lld, scored %lld, fetched "
+		       "%lld/%lld, wat %d%%, %lld open",
+		       name, left, rate, (long long)p->kept,
+		       (long long)p->scored, (long long)p->fetched,
+		       (long long)p->candidates, percent,
+		       (long long)p->fetching);
 }
 
 void progress_for_tracker(char *out, size_t cap,

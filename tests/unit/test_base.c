@@ -15,6 +15,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 #include <pthread.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -315,6 +316,40 @@ static void log__writes_valid_lines_of_hostile_texts(void **state)
 	free(text);
 }
 
+/* As long as a terminal of @columns shows it in one row. */
+static void assert_shown(int columns, const char *text, const char *shown)
+{
+	struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+	int head, tail;
+	assert_int_equal(openpty(&head, &tail, NULL, NULL, &size), 0);
+	FILE *out = fdopen(tail, "w");
+	struct log *log;
+	assert_int_equal(log_new(&log, out, LOG_INFO, false, NULL), CAH_OK);
+	log_progress(log, text);
+	char said[256];
+	ssize_t got = read(head, said, sizeof(said) - 1);
+	assert_true(got >= 0);
+	said[got] = '\0';
+	assert_string_equal(said, shown);
+	log_free(log);
+	fclose(out);
+	close(head);
+}
+
+static void log__cuts_progress_to_the_terminal(void **state)
+{
+	(void)state;
+	assert_shown(10, "123456789", "123456789");
+	assert_shown(10, "1234567890", "123456789");
+	assert_shown(6, "ab\xe6\x97\xa5xyz", "ab\xe6\x97\xa5x");
+	assert_shown(5, "abc\xe6\x97\xa5", "abc");
+	assert_shown(80,
+		     "a\tb\xff"
+		     "c",
+		     "a?b\xef\xbf\xbd"
+		     "c");
+}
+
 static void fate__sums_to_the_candidates(void **state)
 {
 	(void)state;
@@ -414,6 +449,7 @@ int main(void)
 		cmocka_unit_test(cancel__wakes_who_sleeps),
 		cmocka_unit_test(log__escapes_what_it_quotes),
 		cmocka_unit_test(log__writes_valid_lines_of_hostile_texts),
+		cmocka_unit_test(log__cuts_progress_to_the_terminal),
 		cmocka_unit_test(fate__sums_to_the_candidates),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,27 @@ static void progress__estimates_from_what_is_read_and_done(void **state)
 	assert_string_equal(line, "Completed 500 / 1000 images, 0 pairs kept");
 }
 
+static void progress__fits_a_terminal_of_80_columns(void **state)
+{
+	(void)state;
+	struct pipeline_progress p = {
+		.wat_bytes = 50,
+		.wat_total = 100,
+		.candidates = 200000,
+		.fetched = 100000,
+		.scored = 100000,
+		.kept = 1234,
+		.ended = 100000,
+		.seconds = 1000,
+	};
+	char line[256];
+	progress_line(line, sizeof(line), "00000001", &p);
+	const char *end = strstr(line, "fetched 100000/200000");
+	assert_non_null(end);
+	assert_true(end + strlen("fetched 100000/200000") - line < 80);
+	assert_non_null(strstr(line, "00000001: 0:50:00 left, 100/s"));
+}
+
 int main(void)
 {
 #define WITH_FIXTURE(test) \
@@ -286,6 +307,7 @@ int main(void)
 		cmocka_unit_test(item__keeps_what_the_candidate_lent),
 		cmocka_unit_test(
 			progress__estimates_from_what_is_read_and_done),
+		cmocka_unit_test(progress__fits_a_terminal_of_80_columns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
