@@ -309,42 +309,24 @@ def test_a_call_gives_up_in_the_end(world):
 
 
 def test_a_download_is_tried_again_as_long_as_asked(fake_server, tmp_path):
-    """A site that is away: until retry_s are over, and no longer."""
     packed, plain = wat_bytes(0)
-    answers = []
-    # More failures than the back-off has tries for otherwise.
-    failures = 9
+    refusal = (503, b"", 0)
+    # More refusals than are waited out without a retry_s, then without end.
+    answers = [refusal] * 9 + [(200, packed, 0)] + [refusal] * 12 + [(429, b"", 100)]
 
     def play(handler):
-        answers.append(handler.path)
-        if len(answers) > failures:
-            handler.reply(200, packed)
-        else:
-            handler.reply(503, Retry_After=0)
+        status, body, after = answers.pop(0)
+        handler.reply(status, body, Retry_After=after)
 
-    server = fake_server(play)
-    state = {"url": server.url, "token": "t", "nickname": "me", "display_name": "D"}
-    state.update(type="HYBRID", start_id=0, end_id=1, shard_piece=0)
-    state["shard"] = f"{server.url}/a.wat.gz"
-    cah.load(**state, retry_s=60).downloadShard(tmp_path / "a.wat")
-    assert (tmp_path / "a.wat").read_bytes() == plain
-
-    answers.clear()
-    failures = 10**9
-    client = cah.load(**{**state, "shard": f"{server.url}/b.wat.gz"}, retry_s=1)
+    state = {**NEW, "type": "HYBRID", "url": fake_server(play).url, "nickname": "me"}
+    state.update(start_id=0, end_id=1, shard_piece=0, shard=state["url"] + "/wat.gz")
+    cah.load(**state, retry_s=60).downloadShard(tmp_path / "wat")
+    assert (tmp_path / "wat").read_bytes() == plain
     with pytest.raises(errors.ServerError, match=r"given up after \d+ tries"):
-        client.downloadShard(tmp_path / "b.wat")
-    assert len(answers) < 12, "a second has no room for more"
-
-    def ask_for_later(handler):
-        answers.append(handler.path)
-        handler.reply(429, Retry_After=100)
-
-    answers.clear()
-    server.server.play = ask_for_later
-    with pytest.raises(errors.ServerError):
-        client.downloadShard(tmp_path / "b.wat")
-    assert len(answers) == 1
+        cah.load(**state, retry_s=1).downloadShard(tmp_path / "wat")
+    del answers[:-1]
+    with pytest.raises(errors.ServerError, match="given up after 1 tries"):
+        cah.load(**state, retry_s=1).downloadShard(tmp_path / "wat")
 
 
 def test_retry_after_is_heard(fake_server):
