@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/table.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -20,11 +21,18 @@ enum {
 	ENTRY_TICK = 64,        /* entries between two looks at the switch */
 };
 
+enum {
+	IS_FILE,
+	IS_FOLDER,
+};
+
 #define TMP_NAME ".cah-untar.tmp"
 
 struct untar {
 	const struct untar_options *options;
-	int folder_fd; /* -1: only look */
+	int folder_fd;      /* -1: only look */
+	size_t name_bytes;  /* of all paths together */
+	struct table *seen; /* what each path is to be: IS_FILE, IS_FOLDER */
 	struct archive *archive;
 	char *step;
 	int64_t bytes;
@@ -239,6 +247,53 @@ static int check_entry(struct archive_entry *entry, const char *path,
 	return CAH_OK;
 }
 
+/* An archive in which one name is a file here and a folder there could only be
+ * unpacked in part. */
+static int note_name(struct untar *untar, struct slice name, uint64_t is,
+		     const char *path, struct cah_error *err)
+{
+	uint64_t was;
+	if (table_get(untar->seen, name, &was)) {
+		if (was == is)
+			return CAH_OK;
+		return cah_fail(err, CAH_EFORMAT,
+				"%.200s: both a file and a folder", path);
+	}
+	untar->name_bytes += name.len;
+	if (untar->name_bytes > UNTAR_NAMES_MAX)
+		return cah_fail(err, CAH_ELIMIT,
+				"names of more than %d bytes in all",
+				UNTAR_NAMES_MAX);
+	if (table_set(untar->seen, name, is, NULL) != CAH_OK)
+		return cah_fail(err, CAH_ENOMEM, "tar: out of memory");
+	return CAH_OK;
+}
+
+/* Notes @path and the folders above it. */
+static int note_path(struct untar *untar, const char *path, bool is_folder,
+		     struct cah_error *err)
+{
+	struct buf key;
+	int rc = CAH_OK;
+	const char *rest = skip_dot(path);
+	buf_init(&key, UNTAR_PATH_MAX + 1);
+	struct slice name = next_name(&rest);
+	while (name.len > 0 && rc == CAH_OK) {
+		struct slice next = next_name(&rest);
+		bool is_above = next.len > 0 || is_folder;
+		(void)buf_add_slice(&key, name);
+		rc = buf_check(&key, "tar", err);
+		if (rc == CAH_OK)
+			rc = note_name(untar, buf_slice(&key),
+				       is_above ? IS_FOLDER : IS_FILE, path,
+				       err);
+		(void)buf_add_byte(&key, '/');
+		name = next;
+	}
+	buf_fini(&key);
+	return rc;
+}
+
 /* "./" is the folder itself; it is there already. */
 static bool is_root(struct archive_entry *entry, const char *path)
 {
@@ -267,10 +322,11 @@ static int take_entry(struct untar *untar, struct archive_entry *entry,
 		rc = check_entry(entry, path, err);
 	if (rc != CAH_OK)
 		return rc;
-	if (untar->folder_fd < 0)
-		return copy_data(untar, -1, path, err);
-	return unpack(untar, path, archive_entry_filetype(entry) == AE_IFDIR,
-		      err);
+	bool is_folder = archive_entry_filetype(entry) == AE_IFDIR;
+	if (untar->folder_fd >= 0)
+		return unpack(untar, path, is_folder, err);
+	rc = note_path(untar, path, is_folder, err);
+	return rc == CAH_OK ? copy_data(untar, -1, path, err) : rc;
 }
 
 static int open_archive(struct untar *untar, int fd, struct cah_error *err)
@@ -337,7 +393,11 @@ int untar_into(const char *folder, int fd, const struct untar_options *options,
 	untar.step = malloc(READ_STEP);
 	if (untar.step == NULL)
 		return cah_fail(err, CAH_ENOMEM, "tar: out of memory");
-	int rc = walk(&untar, fd, err);
+	int rc = table_new(&untar.seen, SIZE_MAX, err);
+	if (rc == CAH_OK)
+		rc = walk(&untar, fd, err);
+	table_free(untar.seen);
+	untar.seen = NULL;
 	if (rc == CAH_OK)
 		rc = unpack_all(&untar, folder, fd, err);
 	free(untar.step);

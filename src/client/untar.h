@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 enum {
-	UNTAR_DEPTH_MAX = 32,  /* folders within each other */
-	UNTAR_NAME_MAX = 255,  /* bytes of one folder's or file's name */
-	UNTAR_PATH_MAX = 4095, /* bytes of an entry's whole path */
+	UNTAR_DEPTH_MAX = 32,        /* folders within each other */
+	UNTAR_NAME_MAX = 255,        /* bytes of one folder's or file's name */
+	UNTAR_PATH_MAX = 4095,       /* bytes of an entry's whole path */
+	UNTAR_NAMES_MAX = 256 << 20, /* bytes of all paths, which are kept until
+					the archive has been looked through */
 };
 
 /* Not 0 ends the work with CAH_ECANCELLED; asked every few MB. */
@@ -27,10 +29,11 @@ struct untar_options {
 
 /* Unpacks the tar (plain, gzip, bzip2, xz, lzma, zstd or lz4) that the file @fd
  * holds into @folder, which is made when missing. Only files and folders, and
- * only inside: absolute paths, "..", links and devices make the whole archive
- * CAH_EFORMAT, and links that stand in the folder already are not followed.
- * Files appear by rename, with the permissions of new files. Errors:
- * CAH_EFORMAT, CAH_ELIMIT, CAH_EIO, CAH_ECANCELLED, CAH_ENOMEM. */
+ * only inside: absolute paths, "..", links, devices and names that are both a
+ * file and a folder make the whole archive CAH_EFORMAT, and links that stand in
+ * the folder already are not followed. Files appear by rename, with the
+ * permissions of new files. Errors: CAH_EFORMAT, CAH_ELIMIT, CAH_EIO,
+ * CAH_ECANCELLED, CAH_ENOMEM. */
 CAH_MUST_CHECK int untar_into(const char *folder, int fd,
 			      const struct untar_options *options,
 			      struct cah_error *err);

@@ -267,6 +267,8 @@ static void untar__writes_nothing_of_an_archive_with_one_bad_entry(void **state)
 		{"device", AE_IFCHR, NULL, NULL},
 		{"block", AE_IFBLK, NULL, NULL},
 		{"fifo", AE_IFIFO, NULL, NULL},
+		{"good", AE_IFDIR, NULL, NULL},
+		{"./good//deep/er", AE_IFREG, NULL, "x"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
