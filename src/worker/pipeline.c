@@ -265,6 +265,23 @@ static int add_up(const struct pipeline *p, struct fate_counts *out,
 	return CAH_OK;
 }
 
+/* A machine whose network is away would empty the queue of jobs, and call each
+ * of them done without a pair. */
+static int check_reach(const struct pipeline *p, const struct fate_counts *c,
+		       struct cah_error *err)
+{
+	int64_t tried = atomic_load(&p->candidates) - c->n[CAH_FATE_OVER_LIMIT];
+	int64_t unreached =
+		c->n[CAH_FATE_NO_SUCH_HOST] + c->n[CAH_FATE_DNS_FAILED] +
+		c->n[CAH_FATE_DNS_TIMEOUT] + c->n[CAH_FATE_CONNECT_FAILED];
+	if (tried < PIPELINE_REACH_MIN || unreached < tried)
+		return CAH_OK;
+	return cah_fail(err, CAH_EUNAVAILABLE,
+			"none of %lld images could be reached: is this "
+			"machine's network away?",
+			(long long)tried);
+}
+
 static int finish(struct pipeline *p, struct pipeline_result *out,
 		  struct cah_error *err)
 {
@@ -332,6 +349,8 @@ int pipeline_run(const struct pipeline_options *options,
 		rc = cah_fail(err, CAH_ECANCELLED, "%s: cancelled", work->name);
 	if (rc == CAH_OK)
 		rc = add_up(p, &out->fates, err);
+	if (rc == CAH_OK)
+		rc = check_reach(p, &out->fates, err);
 	if (rc == CAH_OK)
 		rc = finish(p, out, err);
 	out->kept = out->fates.n[CAH_FATE_KEPT];

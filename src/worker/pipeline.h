@@ -17,6 +17,8 @@
 enum {
 	PIPELINE_PIECE_IDS = 500000, /* sample numbers of one piece */
 	PIPELINE_THREADS_MAX = 64,   /* of the image stage */
+	PIPELINE_REACH_MIN = 100,    /* downloads of which not one reached a
+					server: the fault is this machine's */
 };
 
 /* What stays the same from shard to shard; everything is borrowed. */
@@ -73,8 +75,9 @@ struct pipeline_result {
 /* Runs one shard to its end; its files appear when all is well and not
  * otherwise. Blocks; one shard at a time a clip. Errors: CAH_ECANCELLED;
  * CAH_ENOTFOUND, CAH_ESERVER, CAH_EUNAVAILABLE,
- * CAH_EFORMAT, ... (the WAT cannot be had, as stream_open says); CAH_EIO (the
- * disk, the engine); CAH_ENOMEM. */
+ * CAH_EFORMAT, ... (the WAT cannot be had, as stream_open says);
+ * CAH_EUNAVAILABLE also where no server at all was reached
+ * (PIPELINE_REACH_MIN); CAH_EIO (the disk, the engine); CAH_ENOMEM. */
 CAH_MUST_CHECK int pipeline_run(const struct pipeline_options *options,
 				const struct pipeline_work *work,
 				struct pipeline_result *out,

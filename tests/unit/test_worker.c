@@ -31,7 +31,7 @@ struct fixture {
 	struct pipeline_work work;
 };
 
-static void write_wat(const char *path)
+static void write_wat(const char *path, int links)
 {
 	struct buf json, wat;
 	buf_init(&json, WAT_MAX);
@@ -40,7 +40,7 @@ static void write_wat(const char *path)
 			    "\"WARC-Target-URI\":\"http://127.0.0.1:1/\"},"
 			    "\"Payload-Metadata\":{\"HTTP-Response-Metadata\":"
 			    "{\"HTML-Metadata\":{\"Links\":[");
-	for (int i = 0; i < LINKS; i++)
+	for (int i = 0; i < links; i++)
 		buf_printf(&json,
 			   "%s{\"path\":\"IMG@/src\",\"url\":\"/%d.jpg\","
 			   "\"alt\":\"a photo of the old house number %d\"}",
@@ -69,7 +69,7 @@ static int setup(void **state)
 	(void)snprintf(f->wat, sizeof(f->wat), "%s/x.wat", f->folder);
 	(void)snprintf(f->out, sizeof(f->out), "%s/out", f->folder);
 	assert_int_equal(file_make_dirs(f->out, NULL), CAH_OK);
-	write_wat(f->wat);
+	write_wat(f->wat, LINKS);
 
 	const struct clip_options clip = {.threads = 1};
 	assert_int_equal(clip_open(&f->clip, model, &clip, NULL), CAH_OK);
@@ -133,6 +133,19 @@ static void pipeline__accounts_for_every_candidate(void **state)
 	assert_int_equal(result.fates.n[CAH_FATE_CONNECT_FAILED], LINKS);
 	assert_int_equal(result.kept, 0);
 	assert_int_equal(count_files(f->out, false), 5);
+}
+
+/* Otherwise a machine without a network would call every job done. */
+static void pipeline__is_not_done_where_no_server_was_reached(void **state)
+{
+	struct fixture *f = *state;
+	struct pipeline_result result;
+	struct cah_error err;
+	write_wat(f->wat, PIPELINE_REACH_MIN);
+	assert_int_equal(pipeline_run(&f->options, &f->work, &result, &err),
+			 CAH_EUNAVAILABLE);
+	assert_non_null(strstr(err.text, "network"));
+	assert_int_equal(count_files(f->out, false), 0);
 }
 
 static void pipeline__refuses_private_addresses_unless_told(void **state)
@@ -299,6 +312,7 @@ int main(void)
 	cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		WITH_FIXTURE(pipeline__accounts_for_every_candidate),
+		WITH_FIXTURE(pipeline__is_not_done_where_no_server_was_reached),
 		WITH_FIXTURE(pipeline__refuses_private_addresses_unless_told),
 		WITH_FIXTURE(pipeline__leaves_nothing_where_the_wat_is_missing),
 		WITH_FIXTURE(pipeline__leaves_nothing_where_it_is_cancelled),
