@@ -32,8 +32,8 @@ void log_line(struct log *log, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* While a progress line is on the terminal, log lines clear it first and the
- * next progress draws it again. It is cut to the terminal's width, and a control
- * character is shown as '?'. @text may be NULL: no line. */
+ * next progress draws it again. It is cut to the terminal's width, and a
+ * control character is shown as '?'. @text may be NULL: no line. */
 void log_progress(struct log *log, const char *text);
 
 #define log_debug(log, ...) log_line((log), LOG_DEBUG, __VA_ARGS__)
