@@ -1,5 +1,6 @@
 """`cah demo`: two worlds, one dataset, and a check that can fail."""
 
+import functools
 import http.client
 import json
 import pathlib
@@ -16,17 +17,17 @@ from conftest import BUILD
 WORLD = BUILD / "src" / "demo" / "demo-world"
 
 
+@pytest.fixture(scope="session")
+def run_demo(run_cah):
+    """`cah demo ARGS...`, with time for a machine that does other things, too."""
+    return functools.partial(run_cah, "demo", timeout=300)
+
+
 @pytest.fixture(scope="module")
-def demo(cah, tmp_path_factory):
+def demo(run_demo, tmp_path_factory):
     """One run of the demo: (report, folder)."""
     folder = tmp_path_factory.mktemp("demo") / "out"
-    done = subprocess.run(
-        [cah, "demo", "--out", folder, "--json"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_demo("--out", folder, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout), folder
 
@@ -62,14 +63,8 @@ def test_the_known_world_is_told_apart(demo):
     assert world["wrongly_kept"] <= 0.05 * world["wrong"]
 
 
-def test_the_report_for_people(cah, tmp_path):
-    done = subprocess.run(
-        [cah, "demo", "--out", tmp_path / "out", "--quiet"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+def test_the_report_for_people(run_demo, tmp_path):
+    done = run_demo("--out", tmp_path / "out", "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     for words in ("jobs done", "candidates", "dropped: duplicate", "pairs kept"):
@@ -78,7 +73,7 @@ def test_the_report_for_people(cah, tmp_path):
     assert "checks held, 0 failed" in done.stdout
 
 
-def test_a_dataset_that_is_wrong_fails_the_check(cah, tmp_path):
+def test_a_dataset_that_is_wrong_fails_the_check(run_demo, tmp_path):
     """One picture taken away: the truth says it must be there."""
     world = tmp_path / "world"
     shutil.copytree(WORLD, world)
@@ -86,13 +81,7 @@ def test_a_dataset_that_is_wrong_fails_the_check(cah, tmp_path):
     url = next(t["url"] for t in truth if t["kind"] == "right")
     host, path = re.match(r"http://([^:/]+):\d+/(.*)", url).groups()
     (world / "site" / host / path).unlink()
-    done = subprocess.run(
-        [cah, "demo", "--out", tmp_path / "out", "--world", world],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = run_demo("--out", tmp_path / "out", "--world", world)
     assert done.returncode == 1
     assert "[FAIL] dropped as http_not_found" in done.stdout
     assert "checks failed" in done.stderr.splitlines()[-1]
@@ -129,13 +118,7 @@ def test_a_folder_with_something_in_it_is_left_alone(run_cah, tmp_path):
     assert [p.name for p in pathlib.Path(tmp_path).iterdir()] == ["mine.txt"]
 
 
-def test_a_port_in_use_is_no_obstacle(cah, tmp_path):
+def test_a_port_in_use_is_no_obstacle(run_demo, tmp_path):
     with socket.create_server(("127.0.0.1", 8091)):
-        done = subprocess.run(
-            [cah, "demo", "--out", tmp_path / "out", "--quiet"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = run_demo("--out", tmp_path / "out", "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr
