@@ -1,8 +1,9 @@
 /* store.h: the tracker's book: jobs, workers, leases and the leaderboard, in
- * SQLite (WAL, synchronous=FULL). Each call is one transaction: an error
- * changes nothing, success is durable. Calls may come from any thread, one at a
- * time inside. Time is handed in: @now_s counts seconds of a clock that does
- * not step (the tracker's), @wall_s seconds since 1970 for people to read.
+ * SQLite (WAL, synchronous=FULL). Each call is one transaction, or a part of
+ * one (store_group): an error changes nothing, success is durable. Calls may
+ * come from any thread, one at a time inside. Time is handed in: @now_s counts
+ * seconds of a clock that does not step (the tracker's), @wall_s seconds since
+ * 1970 for people to read.
  *
  * Every call is O(log n) in the number of jobs at most; counts are kept in
  * their own rows, never counted.
@@ -111,6 +112,26 @@ CAH_MUST_CHECK int store_open_existing(struct store **out, const char *uri,
  * it comes; a second call does nothing. Errors: CAH_EUNAVAILABLE ("another
  * tracker uses FILE"). */
 CAH_MUST_CHECK int store_claim(struct store *store, struct cah_error *err);
+
+/* ---- groups ---- */
+
+/* Runs @run(@arg) in one transaction: what this thread calls in it joins it,
+ * each call still all or nothing by itself, and is durable when store_group
+ * returns CAH_OK. Where a database has to give up a transaction because of
+ * another tracker's, @run is called again: its outcome must not depend on what
+ * it did before. @is_write: whether a call of it may change something. Calls of
+ * other threads wait meanwhile. Errors: whatever the calls returned, nothing of
+ * the group is done. */
+typedef void (*store_group_fn)(void *arg);
+CAH_MUST_CHECK int store_group(struct store *store, bool is_write,
+			       store_group_fn run, void *arg,
+			       struct cah_error *err);
+
+/* At the begin of a group's @run: says what its calls will need, so that a
+ * database far away is asked once for all. A hint, nothing depends on it. A
+ * worker of @token; one open job of the queue of @type. */
+void store_want_worker(struct store *store, struct slice token);
+void store_want_job(struct store *store, enum worker_type type);
 
 /* What a tracker calls after store_claim: its clock began anew with it, so that
  * what the one before wrote down means nothing; all workers count as heard of

@@ -1,4 +1,4 @@
-/* store_priv.h: what the files of the store share: the open database, its
+/* store_priv.h: what the files of the store share: the open book, its
  * statements, and the frame of a transaction.
  *
  * Every call of store.h is store_begin, statements, store_end. Numbers of
@@ -7,24 +7,10 @@
 #ifndef STORE_STORE_PRIV_H
 #define STORE_STORE_PRIV_H
 
+#include "store/backend.h"
 #include "store/store.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
-
-enum {
-	STORE_APPLICATION_ID = 0x63616842, /* "cahB", for a book */
-	STORE_VERSION = 1,                 /* of the schema */
-	STORE_BUSY_MS = 5000,     /* patience with another process's writes */
-	STORE_BUSY_AGAIN_MS = 20, /* once it was in vain, until it is not */
-};
-
-enum stmt {
-#define STMT(name, sql) STMT_##name,
-#include "store/statements.def"
-#undef STMT
-	STMT_COUNT,
-};
 
 /* The columns of the row of counts, in their order. */
 enum count {
@@ -43,19 +29,28 @@ enum board {
 };
 
 struct store {
+	const struct backend *backend;
+	char *path;           /* as the user gave it, for texts; owned */
 	pthread_mutex_t lock; /* from store_begin to store_end */
-	sqlite3 *db;
-	char *path;        /* as the user gave it, for texts */
-	int claim_fd;      /* of the lock file, -1 where not the tracker */
-	bool is_impatient; /* the last transaction could not begin in time */
-	sqlite3_stmt *stmts[STMT_COUNT];
+	pthread_t group_of; /* the thread inside of store_group, if is_group */
+	bool is_group;
+	bool is_spoilt;              /* a call of the group failed half way */
 	int64_t deltas[COUNT_COUNT]; /* of the transaction in progress */
+	int64_t kept[COUNT_COUNT];   /* of a group, before the call in it */
 };
 
-/* ---- store_sqlite.c ---- */
+/* ---- transaction.c ---- */
+
+/* What every backend's open does first, its close last. @store is zeroed.
+ * Errors: CAH_ENOMEM. */
+CAH_MUST_CHECK int store_init(struct store *store,
+			      const struct backend *backend, const char *path,
+			      struct cah_error *err);
+void store_fini(struct store *store);
 
 /* Opens a transaction; the lock is held after CAH_OK only. A read sees one
- * moment of the book in all its statements. */
+ * moment of the book in all its statements. Within a group it is a part of the
+ * group's. */
 CAH_MUST_CHECK int store_begin_read(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int store_begin_write(struct store *store,
 				     struct cah_error *err);
@@ -64,12 +59,6 @@ CAH_MUST_CHECK int store_begin_write(struct store *store,
  * Returns @rc, or what the commit failed with. */
 CAH_MUST_CHECK int store_end(struct store *store, int rc,
 			     struct cah_error *err);
-
-struct arg {
-	bool is_text;
-	int64_t number;
-	struct slice text; /* borrowed until the transaction ends */
-};
 
 static inline struct arg arg_int(int64_t number)
 {
@@ -105,15 +94,6 @@ CAH_MUST_CHECK int store_run(struct store *store, enum stmt stmt,
 int64_t store_int(struct store *store, enum stmt stmt, int column);
 void store_text(struct store *store, enum stmt stmt, int column, char *out,
 		size_t cap);
-
-/* What the error of the last failed call of SQLite means to our callers. */
-int store_fail(struct store *store, int sqlite_code, struct cah_error *err);
-
-/* ---- store_open.c ---- */
-
-/* Checks what the file is, makes the schema in a new one. */
-CAH_MUST_CHECK int store_prepare_schema(struct store *store,
-					struct cah_error *err);
 
 /* ---- store.c ---- */
 

@@ -1,4 +1,4 @@
-#include "store/store_priv.h"
+#include "store/sqlite.h"
 
 #include "book.h"
 
@@ -103,7 +103,7 @@ static int64_t pragma(struct store *store, const char *name, char text[16])
 	char sql[64];
 	sqlite3_stmt *stmt;
 	(void)snprintf(sql, sizeof(sql), "PRAGMA %s", name);
-	OK(sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL));
+	OK(sqlite3_prepare_v2(sqlite_of(store)->db, sql, -1, &stmt, NULL));
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	int64_t n = sqlite3_column_int64(stmt, 0);
 	(void)snprintf(text, 16, "%s", sqlite3_column_text(stmt, 0));
@@ -134,10 +134,11 @@ static void store__looks_for_nothing_row_by_row(void **state)
 		char sql[4096];
 		sqlite3_stmt *stmt;
 		(void)snprintf(sql, sizeof(sql), "EXPLAIN QUERY PLAN %s",
-			       sqlite3_sql(b->store->stmts[i]));
+			       sqlite3_sql(sqlite_of(b->store)->stmts[i]));
 		if (i <= STMT_ROLLBACK)
 			continue;
-		OK(sqlite3_prepare_v2(b->store->db, sql, -1, &stmt, NULL));
+		OK(sqlite3_prepare_v2(sqlite_of(b->store)->db, sql, -1, &stmt,
+				      NULL));
 		while (sqlite3_step(stmt) == SQLITE_ROW) {
 			const char *step =
 				(const char *)sqlite3_column_text(stmt, 3);
@@ -477,7 +478,7 @@ static void store__goes_on_after_a_lock(void **state)
 	struct worker w = book_worker(b, WORKER_HYBRID, "ann");
 	sqlite3 *db;
 	struct cah_error err = {0};
-	sqlite3_busy_timeout(b->store->db, 20);
+	sqlite3_busy_timeout(sqlite_of(b->store)->db, 20);
 	assert_int_equal(sqlite3_open(book_path_of(b), &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL),
 			 SQLITE_OK);
@@ -486,10 +487,10 @@ static void store__goes_on_after_a_lock(void **state)
 		CAH_EUNAVAILABLE);
 	assert_non_null(strstr(err.text, "another process"));
 	book_states(b, 10, 0, 0, 0, 0); /* who only reads does not wait */
-	assert_true(b->store->is_impatient);
+	assert_true(sqlite_of(b->store)->is_impatient);
 	sqlite3_close(db);
 	book_take_job(b, &w, 1);
-	assert_false(b->store->is_impatient);
+	assert_false(sqlite_of(b->store)->is_impatient);
 }
 
 static void store__says_when_its_file_is_gone(void **state)

@@ -1,6 +1,6 @@
 /* The store against a plain model of it: arrays and loops, so simple that it
  * is right. And against kill -9: what was acknowledged must be there. */
-#include "store/store_priv.h"
+#include "store/sqlite.h"
 
 #include "book.h"
 
@@ -679,8 +679,8 @@ static void import_half(const char *uri, int fd)
 	if (store_open(&store, uri, NULL) != CAH_OK)
 		_exit(1);
 	/* More than the page cache holds, so that some is in the file. */
-	(void)sqlite3_exec(store->db, "PRAGMA cache_size = 10", NULL, NULL,
-			   NULL);
+	(void)sqlite3_exec(sqlite_of(store)->db, "PRAGMA cache_size = 10", NULL,
+			   NULL, NULL);
 	if (store_import_begin(store, NULL) != CAH_OK)
 		_exit(1);
 	for (int k = 0; k < 1000; k++) {

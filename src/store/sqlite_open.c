@@ -1,7 +1,7 @@
 /* Opening: what the file is, the schema of a new one, the settings of a
  * connection, and the claim of the one tracker. */
 #include "base/fail.h"
-#include "store/store_priv.h"
+#include "store/sqlite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,117 +62,119 @@ static const char schema[] =
 		0x63616842) ";"
 			    "PRAGMA user_version = 1;";
 
-_Static_assert(STORE_APPLICATION_ID == 0x63616842 && STORE_VERSION == 1,
+_Static_assert(SQLITE_BOOK_ID == 0x63616842 && SQLITE_BOOK_VERSION == 1,
 	       "as the schema has it");
 _Static_assert(JOB_OPEN == 0 && JOB_GPU_OPEN == 2 && JOB_DONE == 4 &&
 		       BOARD_PAIRS == 0 && BOARD_CPU == 1 && COUNT_COUNT == 12,
 	       "as the schema and statements.def have them");
 
 /* While opening, a file that is not what it should be is no passing trouble. */
-static int fail_to_open(struct store *store, int code, struct cah_error *err)
+static int fail_to_open(struct sqlite *lite, int code, struct cah_error *err)
 {
 	if ((code & 0xff) == SQLITE_NOTADB)
 		return cah_fail(err, CAH_EFORMAT, "%s is not a database",
-				store->path);
+				lite->store.path);
 	if ((code & 0xff) == SQLITE_CORRUPT)
-		return cah_fail(err, CAH_EFORMAT, "%s is damaged", store->path);
-	return store_fail(store, code, err);
+		return cah_fail(err, CAH_EFORMAT, "%s is damaged",
+				lite->store.path);
+	return sqlite_fail(lite, code, err);
 }
 
-static int run_text(struct store *store, const char *sql, struct cah_error *err)
+static int run_text(struct sqlite *lite, const char *sql, struct cah_error *err)
 {
-	int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
-	return rc == SQLITE_OK ? CAH_OK : fail_to_open(store, rc, err);
+	int rc = sqlite3_exec(lite->db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? CAH_OK : fail_to_open(lite, rc, err);
 }
 
-static int read_number(struct store *store, const char *sql, int64_t *out,
+static int read_number(struct sqlite *lite, const char *sql, int64_t *out,
 		       struct cah_error *err)
 {
 	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(lite->db, sql, -1, &stmt, NULL);
 	if (rc != SQLITE_OK)
-		return fail_to_open(store, rc, err);
+		return fail_to_open(lite, rc, err);
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		*out = sqlite3_column_int64(stmt, 0);
 	else
-		rc = fail_to_open(store, rc, err);
+		rc = fail_to_open(lite, rc, err);
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_ROW ? CAH_OK : rc;
 }
 
 /* *is_new where the file has nothing in it yet. */
-static int check_file(struct store *store, bool *is_new, struct cah_error *err)
+static int check_file(struct sqlite *lite, bool *is_new, struct cah_error *err)
 {
 	int64_t id = 0, version = 0, things = 0;
-	int rc = read_number(store, "PRAGMA application_id", &id, err);
+	int rc = read_number(lite, "PRAGMA application_id", &id, err);
 	if (rc == CAH_OK)
-		rc = read_number(store, "PRAGMA user_version", &version, err);
+		rc = read_number(lite, "PRAGMA user_version", &version, err);
 	if (rc == CAH_OK)
-		rc = read_number(store, "SELECT count(*) FROM sqlite_schema",
+		rc = read_number(lite, "SELECT count(*) FROM sqlite_schema",
 				 &things, err);
 	if (rc != CAH_OK)
 		return rc;
 	*is_new = id == 0 && version == 0 && things == 0;
 	if (*is_new)
 		return CAH_OK;
-	if (id != STORE_APPLICATION_ID)
+	if (id != SQLITE_BOOK_ID)
 		return cah_fail(err, CAH_EFORMAT,
 				"%s is a database of another program",
-				store->path);
-	if (version > STORE_VERSION)
+				lite->store.path);
+	if (version > SQLITE_BOOK_VERSION)
 		return cah_fail(err, CAH_EFORMAT,
 				"%s was made by a newer version of cah "
 				"(schema %lld, this one knows %d)",
-				store->path, (long long)version, STORE_VERSION);
+				lite->store.path, (long long)version,
+				SQLITE_BOOK_VERSION);
 	if (version < 1)
 		return cah_fail(err, CAH_EFORMAT,
 				"%s has no schema of ours (version %lld)",
-				store->path, (long long)version);
+				lite->store.path, (long long)version);
 	return CAH_OK;
 }
 
 /* The change to WAL needs the file alone for a moment, and SQLite does not
  * wait for that by itself. */
-static int turn_to_wal(struct store *store, struct cah_error *err)
+static int turn_to_wal(struct sqlite *lite, struct cah_error *err)
 {
 	int rc = SQLITE_BUSY;
 	for (int i = 0; i < WAL_TRIES && rc == SQLITE_BUSY; i++) {
 		if (i > 0)
 			usleep(WAL_WAIT_US);
-		rc = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL", NULL,
+		rc = sqlite3_exec(lite->db, "PRAGMA journal_mode = WAL", NULL,
 				  NULL, NULL);
 	}
-	return rc == SQLITE_OK ? CAH_OK : fail_to_open(store, rc, err);
+	return rc == SQLITE_OK ? CAH_OK : fail_to_open(lite, rc, err);
 }
 
-static int make_schema(struct store *store, struct cah_error *err)
+static int make_schema(struct sqlite *lite, struct cah_error *err)
 {
-	int rc = run_text(store, "BEGIN IMMEDIATE", err);
+	int rc = run_text(lite, "BEGIN IMMEDIATE", err);
 	if (rc != CAH_OK)
 		return rc;
 	/* Another process may have been faster. */
 	bool is_new;
-	rc = check_file(store, &is_new, err);
+	rc = check_file(lite, &is_new, err);
 	if (rc == CAH_OK && is_new)
-		rc = run_text(store, schema, err);
+		rc = run_text(lite, schema, err);
 	if (rc == CAH_OK)
-		rc = run_text(store, "COMMIT", err);
+		rc = run_text(lite, "COMMIT", err);
 	if (rc != CAH_OK)
-		(void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+		(void)sqlite3_exec(lite->db, "ROLLBACK", NULL, NULL, NULL);
 	return rc;
 }
 
-int store_prepare_schema(struct store *store, struct cah_error *err)
+int sqlite_prepare_schema(struct sqlite *lite, struct cah_error *err)
 {
 	bool is_new;
-	int rc = check_file(store, &is_new, err);
+	int rc = check_file(lite, &is_new, err);
 	if (rc == CAH_OK)
-		rc = turn_to_wal(store, err);
+		rc = turn_to_wal(lite, err);
 	/* FULL: a commit is on the disk when it returns. In a file from
 	 * elsewhere, views and triggers are not trusted. */
 	if (rc == CAH_OK)
-		rc = run_text(store,
+		rc = run_text(lite,
 			      "PRAGMA synchronous = FULL;"
 			      "PRAGMA trusted_schema = OFF;"
 			      "PRAGMA cell_size_check = ON;"
@@ -181,35 +183,37 @@ int store_prepare_schema(struct store *store, struct cah_error *err)
 			      "PRAGMA journal_size_limit = 67108864",
 			      err);
 	if (rc == CAH_OK && is_new)
-		rc = make_schema(store, err);
+		rc = make_schema(lite, err);
 	return rc;
 }
 
-int store_claim(struct store *store, struct cah_error *err)
+int sqlite_claim(struct store *store, struct cah_error *err)
 {
-	if (store->claim_fd >= 0)
+	struct sqlite *lite = sqlite_of(store);
+	if (lite->claim_fd >= 0)
 		return CAH_OK;
 	/* By its real name, so that two names of one file meet. */
 	char real[PATH_MAX], lock_path[PATH_MAX + 8];
-	if (realpath(store->path, real) == NULL)
-		return cah_fail(err, CAH_EUNAVAILABLE, "%s: %s", store->path,
-				strerror(errno));
+	if (realpath(lite->store.path, real) == NULL)
+		return cah_fail(err, CAH_EUNAVAILABLE, "%s: %s",
+				lite->store.path, strerror(errno));
 	(void)snprintf(lock_path, sizeof(lock_path), "%s.lock", real);
 	int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 		      0666);
 	if (fd < 0)
 		return cah_fail(err, CAH_EUNAVAILABLE, "cannot lock %s: %s",
-				store->path, strerror(errno));
+				lite->store.path, strerror(errno));
 	/* The kernel lets go when the process ends, however it ends. */
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		int errnum = errno;
 		close(fd);
 		if (errnum == EWOULDBLOCK)
 			return cah_fail(err, CAH_EUNAVAILABLE,
-					"another tracker uses %s", store->path);
+					"another tracker uses %s",
+					lite->store.path);
 		return cah_fail(err, CAH_EUNAVAILABLE, "cannot lock %s: %s",
-				store->path, strerror(errnum));
+				lite->store.path, strerror(errnum));
 	}
-	store->claim_fd = fd;
+	lite->claim_fd = fd;
 	return CAH_OK;
 }

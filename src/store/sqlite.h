@@ -1,0 +1,47 @@
+/* sqlite.h: the book in a file (sqlite.org): WAL, synchronous=FULL. */
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include "store/store_priv.h"
+
+#include <sqlite3.h>
+
+enum {
+	SQLITE_BOOK_ID = 0x63616842, /* "cahB", the file's application id */
+	SQLITE_BOOK_VERSION = 1,     /* of the schema */
+	SQLITE_PATIENCE_MS = 5000,   /* with another process's writes */
+	SQLITE_PATIENCE_AGAIN_MS =
+		20, /* once it was in vain, until it is not */
+};
+
+struct sqlite {
+	struct store store; /* first: a struct store * is one of these */
+	sqlite3 *db;
+	int claim_fd;      /* of the lock file, -1 where not the tracker */
+	bool is_impatient; /* the last transaction could not begin in time */
+	sqlite3_stmt *stmts[STMT_COUNT];
+};
+
+static inline struct sqlite *sqlite_of(struct store *store)
+{
+	return (struct sqlite *)store;
+}
+
+/* Opens the file @path, made when missing if @may_make. The caller ends *out
+ * with store_close. Errors: those of store_open. */
+CAH_MUST_CHECK int sqlite_open(struct store **out, const char *path,
+			       bool may_make, struct cah_error *err);
+
+/* What the error of the last failed call of SQLite means to our callers. */
+int sqlite_fail(struct sqlite *lite, int code, struct cah_error *err);
+
+/* ---- sqlite_open.c ---- */
+
+/* Checks what the file is, makes the schema in a new one. */
+CAH_MUST_CHECK int sqlite_prepare_schema(struct sqlite *lite,
+					 struct cah_error *err);
+
+/* store_claim: a lock on a file beside the book's. */
+CAH_MUST_CHECK int sqlite_claim(struct store *store, struct cah_error *err);
+
+#endif
