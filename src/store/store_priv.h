@@ -12,22 +12,6 @@
 
 #include <pthread.h>
 
-/* The columns of the row of counts, in their order. */
-enum count {
-	COUNT_JOBS,                                        /* by state */
-	COUNT_WORKERS = COUNT_JOBS + JOB_STATE_COUNT,      /* by type */
-	COUNT_LEADERS = COUNT_WORKERS + WORKER_TYPE_COUNT, /* by board */
-	COUNT_WATS = COUNT_LEADERS + 2,
-	COUNT_PAIRS,
-	COUNT_COUNT,
-};
-
-/* The two halves of the leaderboard. */
-enum board {
-	BOARD_PAIRS, /* HYBRID and GPU workers: finished jobs and their pairs */
-	BOARD_CPU,   /* CPU workers: jobs that wait for a GPU or went on */
-};
-
 struct store {
 	const struct backend *backend;
 	char *path;           /* as the user gave it, for texts; owned */
@@ -128,17 +112,6 @@ CAH_MUST_CHECK int name_propose(char out[STORE_NAME_MAX + 1], int attempt,
 
 /* ---- job.c ---- */
 
-/* What a change of state needs to know of a job. */
-struct job_row {
-	int64_t number;
-	enum job_state state;
-	int64_t pairs;
-	int64_t holder; /* worker id, 0: none */
-	int64_t maker;  /* leader id of the CPU part, 0: none */
-	int64_t closer; /* leader id of who finished it, 0: none */
-	int64_t minute; /* in which it was finished */
-};
-
 /* Errors: CAH_ENOTFOUND. */
 CAH_MUST_CHECK int job_load(struct store *store, struct job_row *out,
 			    int64_t number, struct cah_error *err);
@@ -158,14 +131,6 @@ CAH_MUST_CHECK int job_drop_holder(struct store *store, struct job_row *row,
 void job_fill(struct store *store, enum stmt stmt, struct job *out);
 
 /* ---- worker.c ---- */
-
-struct worker_row {
-	int64_t id;
-	int64_t job; /* 0: none */
-	int64_t alive_s;
-	int64_t last_seen_s;
-	char nickname[STORE_NICKNAME_MAX + 1];
-};
 
 /* Errors: CAH_ETIMEDOUT. */
 CAH_MUST_CHECK int worker_load(struct store *store, struct worker_row *out,
