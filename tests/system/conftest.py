@@ -20,6 +20,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
+from postgres import Cluster
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CAH_BUILD", ROOT / "build")).resolve()
@@ -98,6 +99,11 @@ def http_request(url, body=None, method=None, headers=None, timeout=30):
         return Answer(error.code, error.headers, error.read())
 
 
+def store_uri(store):
+    """What --store gets for a path, or for a URI."""
+    return store if str(store).startswith("postgres") else f"sqlite:{store}"
+
+
 class Tracker:
     """A `cah tracker` process; `kill()` and `start()` may follow each other."""
 
@@ -117,7 +123,7 @@ class Tracker:
                 "--listen",
                 self.address or "127.0.0.1:0",
                 "--store",
-                f"sqlite:{self.store}",
+                store_uri(self.store),
                 *self.args,
             ],
             stdout=subprocess.PIPE,
@@ -182,7 +188,7 @@ def read_line(process, seconds):
 
 @pytest.fixture
 def start_tracker(cah, tmp_path):
-    """Starts trackers: start_tracker(*args, store=PATH) -> Tracker."""
+    """Starts trackers: start_tracker(*args, store=PATH or URI) -> Tracker."""
     started = []
 
     def start(*args, store=None):
@@ -197,7 +203,7 @@ def start_tracker(cah, tmp_path):
 
 @pytest.fixture
 def import_jobs(run_cah, tmp_path):
-    """Imports WAT paths into a store: import_jobs(PATHS, store=PATH, base_url=URL).
+    """Imports WAT paths into a store: import_jobs(PATHS, store=PATH or URI, base_url=URL).
 
     `PATHS` is a list of lines, or a number: so many made-up paths.
     """
@@ -207,7 +213,7 @@ def import_jobs(run_cah, tmp_path):
             paths = [f"crawl-data/TEST/wat/{k:08d}.warc.wat.gz" for k in range(paths)]
         listing = tmp_path / "wat.paths.gz"
         listing.write_bytes(gzip.compress("".join(p + "\n" for p in paths).encode()))
-        args = ["--store", f"sqlite:{store or tmp_path / 'tracker.db'}"]
+        args = ["--store", store_uri(store or tmp_path / "tracker.db")]
         if base_url is not None:
             args += ["--base-url", base_url]
         run_cah("jobs", "import", listing, *args, "--quiet", check=True)
@@ -244,6 +250,22 @@ def admin_tracker(import_jobs, start_tracker, secret):
     """Twenty jobs, and an organiser with a secret."""
     import_jobs(10)
     return start_tracker("--admin-token-file", secret, "--quiet")
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster():
+    """A PostgreSQL server that tests share; who stops it starts it again."""
+    cluster = Cluster()
+    try:
+        yield cluster.start()
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def postgres(postgres_cluster):
+    """The URI of an empty PostgreSQL database."""
+    return postgres_cluster.new_database()
 
 
 class Site:
