@@ -1,12 +1,11 @@
 /* Linear probing with backward-shift deletion (Knuth, TAOCP 3, 6.4, algorithm
- * R), at most three quarters full. The hash is SipHash-1-3 (Aumasson and
- * Bernstein, 2012) keyed from getrandom. */
+ * R), at most three quarters full. */
 #include "base/table.h"
 
 #include "base/fail.h"
+#include "base/siphash.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum {
 	FIRST_SLOTS = 64,
@@ -25,57 +24,12 @@ struct table {
 	size_t mask;
 	size_t count;
 	size_t max;
-	uint64_t k0, k1;
+	struct siphash_key key;
 };
-
-static uint64_t rotl(uint64_t x, int b)
-{
-	return (x << b) | (x >> (64 - b));
-}
-
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[2] = rotl(v[2], 32);
-}
-
-static uint64_t sip_word(const char *p, size_t len)
-{
-	uint64_t m = 0;
-	for (size_t i = 0; i < len; i++)
-		m |= (uint64_t)(unsigned char)p[i] << (8 * i);
-	return m;
-}
-
-static void sip_mix(uint64_t v[4], uint64_t m)
-{
-	v[3] ^= m;
-	sip_round(v);
-	v[0] ^= m;
-}
 
 static uint64_t hash_of(const struct table *t, struct slice key)
 {
-	uint64_t v[4] = {t->k0 ^ 0x736f6d6570736575, t->k1 ^ 0x646f72616e646f6d,
-			 t->k0 ^ 0x6c7967656e657261,
-			 t->k1 ^ 0x7465646279746573};
-	size_t i = 0;
-	for (; i + 8 <= key.len; i += 8)
-		sip_mix(v, sip_word(key.data + i, 8));
-	sip_mix(v,
-		sip_word(key.data + i, key.len - i) | (uint64_t)key.len << 56);
-	v[2] ^= 0xff;
-	for (int r = 0; r < 3; r++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return siphash(&t->key, key);
 }
 
 int table_new(struct table **out, size_t max, struct cah_error *err)
@@ -91,11 +45,7 @@ int table_new(struct table **out, size_t max, struct cah_error *err)
 	}
 	t->mask = FIRST_SLOTS - 1;
 	t->max = max;
-	uint64_t seed[2] = {0, 0};
-	if (getrandom(seed, sizeof(seed), 0) == (ssize_t)sizeof(seed)) {
-		t->k0 = seed[0];
-		t->k1 = seed[1];
-	}
+	siphash_key_new(&t->key);
 	*out = t;
 	return CAH_OK;
 }
