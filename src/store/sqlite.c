@@ -230,6 +230,9 @@ static int start(struct store *store, enum stmt stmt, const struct arg *args,
 static int run(struct store *store, enum stmt stmt, const struct arg *args,
 	       size_t count, struct cah_error *err)
 {
+	/* No savepoint ends while a statement is at a row. */
+	if (stmt == STMT_UNDO || stmt == STMT_KEEP)
+		reset_all(sqlite_of(store));
 	int rc = start(store, stmt, args, count, err);
 	assert(rc <= 0);
 	return rc;

@@ -9,42 +9,118 @@
 
 enum {
 	RETRY_AFTER_S = 5, /* what an answer 503 asks for */
+	/* A client that is still sending does not read its refusal; so much of
+	 * a body too long is read and thrown away first, in bytes. */
+	DISCARD_MAX = 4 * 1024 * 1024,
+	REQUEST_URI_MAX = TRACKER_HEADERS_MAX,
 };
 
 typedef int (*route_fn)(struct request *request, struct cah_error *err);
 
 static const route_fn routes[] = {
-#define ROUTE(name, handler, method, path, answer, body_max, text) \
+#define ROUTE(name, handler, method, path, answer, book, body_max, text) \
 	[ROUTE_##name] = route_##handler,
 #include "wire/routes.def"
 #undef ROUTE
 };
 
-struct request *request_new(struct tracker *tracker, const char *uri)
+/* A request is large (paths and queries are taken apart within it); those that
+ * are free wait for the next. */
+static struct request *take_spare(struct tracker *tracker)
 {
-	struct request *request = calloc(1, sizeof(*request));
+	struct request *request = tracker->spares;
+	if (request != NULL) {
+		tracker->spares = request->next;
+		tracker->spare_count--;
+		return request;
+	}
+	request = calloc(1, sizeof(*request));
 	if (request == NULL)
 		return NULL;
-	request->uri = strdup(uri);
-	if (request->uri == NULL) {
-		free(request);
-		return NULL;
-	}
 	request->tracker = tracker;
+	buf_init(&request->uri, REQUEST_URI_MAX);
 	buf_init(&request->raw_body, WIRE_LIST_BODY_MAX);
 	buf_init(&request->out, REQUEST_ANSWER_MAX);
 	return request;
 }
 
-void request_free(struct request *request)
+static void drop(struct request *request)
 {
-	if (request == NULL)
-		return;
-	wire_body_fini(&request->body);
+	buf_fini(&request->uri);
 	buf_fini(&request->raw_body);
 	buf_fini(&request->out);
-	free(request->uri);
 	free(request);
+}
+
+static void clear(struct buf *buf)
+{
+	size_t max = buf->max;
+	buf_reset(buf);
+	if (buf->cap <= REQUEST_KEPT_MAX)
+		return;
+	buf_fini(buf);
+	buf_init(buf, max);
+}
+
+static void put_spare(struct request *request)
+{
+	struct tracker *tracker = request->tracker;
+	wire_body_fini(&request->body);
+	tracker->body_bytes -= request->counted;
+	if (tracker->spare_count >= REQUEST_SPARES_MAX) {
+		drop(request);
+		return;
+	}
+	clear(&request->uri);
+	clear(&request->raw_body);
+	clear(&request->out);
+	request->next = tracker->spares;
+	tracker->spares = request;
+	tracker->spare_count++;
+}
+
+struct request *request_new(struct tracker *tracker, const char *uri)
+{
+	struct request *request = take_spare(tracker);
+	if (request == NULL)
+		return NULL;
+	request->next = NULL;
+	request->connection = NULL;
+	request->method = NULL;
+	request->is_routed = false;
+	request->is_begun = false;
+	request->path.count = 0;
+	request->query.count = 0;
+	request->received = 0;
+	request->counted = 0;
+	request->same = NULL;
+	request->users = 1;
+	request->is_done = false;
+	request->is_refused = false;
+	request->is_unframed = false;
+	request->status = 0;
+	if (buf_add_text(&request->uri, uri) == CAH_OK)
+		return request;
+	put_spare(request);
+	return NULL;
+}
+
+void request_free(struct request *request)
+{
+	if (request == NULL || --request->users > 0)
+		return;
+	request_free(request->same);
+	put_spare(request);
+}
+
+void request_free_spares(struct tracker *tracker)
+{
+	while (tracker->spares != NULL) {
+		struct request *request = tracker->spares;
+		tracker->spares = request->next;
+		drop(request);
+	}
+	tracker->spare_count = 0;
 }
 
 const char *request_header(const struct request *request, const char *name)
@@ -132,12 +208,19 @@ static int check_framing(struct request *request, struct cah_error *err)
 			"once; chunked is the only coding");
 }
 
+bool request_is_unread(const struct request *request)
+{
+	const char *length = request_header(request, "Content-Length");
+	return request->is_unframed ||
+	       (length != NULL && strtoull(length, NULL, 10) > DISCARD_MAX);
+}
+
 int request_begin(struct request *request, struct cah_error *err)
 {
 	int rc = check_framing(request, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct slice uri = without_authority(slice_of(request->uri));
+	struct slice uri = without_authority(buf_slice(&request->uri));
 	const char *mark = memchr(uri.data, '?', uri.len);
 	struct slice path = uri;
 	struct slice query = {NULL, 0};
@@ -160,32 +243,87 @@ int request_begin(struct request *request, struct cah_error *err)
 	return rc;
 }
 
-static int run_route(struct request *request, struct cah_error *err)
+/* Bodies that are not small share a limit: what they are taken apart into is
+ * ten times as large. */
+static int hold_body(struct request *request, struct slice piece,
+		     struct cah_error *err)
 {
-	request->now_s = clock_now_ms() / 1000;
-	request->wall_s = clock_wall_s();
-	if (wire_route_method(request->route) == WIRE_POST) {
-		int rc = wire_body_parse(&request->body,
-					 buf_slice(&request->raw_body), err);
-		if (rc != CAH_OK)
-			return rc;
+	struct tracker *tracker = request->tracker;
+	size_t max = wire_route_body_max(request->route);
+	if (request->received > max)
+		return cah_fail(err, CAH_ELIMIT,
+				"the body is longer than %zu bytes", max);
+	if (request->received > REQUEST_SMALL_BODY) {
+		size_t more = request->received - request->counted;
+		if (more > TRACKER_BODIES_MAX - tracker->body_bytes)
+			return cah_fail(err, CAH_EUNAVAILABLE,
+					"too many long bodies at one time, try "
+					"again");
+		tracker->body_bytes += more;
+		request->counted += more;
 	}
-	int rc = routes[request->route](request, err);
-	return rc != CAH_OK ? rc : buf_check(&request->out, "answer", err);
+	if (buf_add_slice(&request->raw_body, piece) != CAH_OK)
+		return buf_check(&request->raw_body, "body", err);
+	return CAH_OK;
 }
 
-/* What went wrong inside is for the log: it may name files. */
-static void write_error(struct request *request)
+bool request_add_body(struct request *request, struct slice piece)
 {
-	request->status = wire_status(&request->err);
+	request->received += piece.len;
+	if (request->received > DISCARD_MAX)
+		return false;
+	if (!request->is_refused &&
+	    wire_route_method(request->route) == WIRE_POST)
+		request->is_refused =
+			hold_body(request, piece, &request->err) != CAH_OK;
+	return true;
+}
+
+bool request_take(struct request *request)
+{
+	if (!request->is_refused &&
+	    wire_route_method(request->route) == WIRE_POST)
+		request->is_refused =
+			wire_body_parse(&request->body,
+					buf_slice(&request->raw_body),
+					&request->err) != CAH_OK;
+	if (request->is_refused)
+		request_refuse(request, &request->err);
+	else if (wire_route_book(request->route) != WIRE_NONE)
+		return true;
+	else
+		request_run(request, clock_now_ms() / 1000, clock_wall_s());
+	request->is_done = true;
+	return false;
+}
+
+void request_run(struct request *request, int64_t now_s, int64_t wall_s)
+{
+	struct cah_error err = {0};
+	request->now_s = now_s;
+	request->wall_s = wall_s;
+	request->status = 200;
 	buf_reset(&request->out);
-	if (request->status != 503) {
-		buf_add_text(&request->out, request->err.text);
+	int rc = routes[request->route](request, &err);
+	if (rc == CAH_OK)
+		rc = buf_check(&request->out, "answer", &err);
+	if (rc == CAH_OK)
 		return;
+	if (wire_status(&err) == 503) {
+		/* What went wrong inside is for the log: it may name files. */
+		log_error(request->tracker->log, "%s: %s",
+			  wire_route_path(request->route), err.text);
+		(void)cah_fail(&err, CAH_EUNAVAILABLE,
+			       "the store is away for now, try again");
 	}
-	log_error(request->tracker->log, "%s: %s",
-		  wire_route_path(request->route), request->err.text);
-	buf_add_text(&request->out, "the store is away for now, try again");
+	request_refuse(request, &err);
+}
+
+void request_refuse(struct request *request, const struct cah_error *err)
+{
+	request->status = wire_status(err);
+	buf_reset(&request->out);
+	buf_add_text(&request->out, err->text);
 }
 
 static void add_header(struct MHD_Response *response, const char *name,
@@ -242,21 +380,18 @@ static void add_headers(const struct request *request,
 	add_error_headers(request, response);
 }
 
+/* The bytes stay where they are until the last of those whose answer they are
+ * is freed, which is after they have left. */
 int request_answer(struct request *request)
 {
-	struct cah_error *err = &request->err;
-	request->status = 200;
-	if (request->is_refused || run_route(request, err) != CAH_OK)
-		write_error(request);
-	size_t len = request->out.len;
-	char *bytes = buf_take(&request->out, &len);
+	struct request *from = request->same;
+	if (from == NULL)
+		from = request;
+	request->status = from->status;
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-		bytes != NULL ? len : 0, bytes,
-		bytes != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-	if (response == NULL) {
-		free(bytes);
+		from->out.len, from->out.data, MHD_RESPMEM_PERSISTENT);
+	if (response == NULL)
 		return MHD_NO;
-	}
 	add_headers(request, response);
 	int queued = MHD_queue_response(request->connection,
 					(unsigned)request->status, response);

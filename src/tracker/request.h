@@ -1,9 +1,12 @@
 /* request.h: one request from its first line to its answer, and what the calls
- * (route_*.c, page_*.c) need of it. The server's thread only.
+ * (route_*.c, page_*.c) need of it. One thread at a time has it: the server's,
+ * which reads it and sends the answer, and in between the desk's, which runs
+ * the call (desk.h).
  *
- * A call checks its fields, talks to the store once, and writes its answer to
- * @out; it returns CAH_OK for status 200, or an error whose text becomes the
- * answer and whose code its status (wire_status). */
+ * A call checks its fields, talks to the store, and writes its answer to @out;
+ * it returns CAH_OK for status 200, or an error whose text becomes the answer
+ * and whose code its status (wire_status). It may be run again from the start:
+ * what it leaves behind is @out and nothing else. */
 #ifndef TRACKER_REQUEST_H
 #define TRACKER_REQUEST_H
 
@@ -19,34 +22,47 @@
 
 enum {
 	REQUEST_ANSWER_MAX = 8 * 1024 * 1024, /* bytes; a page of all workers */
-	REQUEST_HOST_MAX = 255,               /* bytes of a Host header */
-	REQUEST_TYPE_MAX = 16,                /* bytes of a type's name */
+	REQUEST_SPARES_MAX = 1024, /* that are kept for those to come */
+	REQUEST_KEPT_MAX = 16384,  /* bytes that each of their buffers keeps */
+	REQUEST_SMALL_BODY = 4096, /* bytes that count for no limit of all */
+	REQUEST_HOST_MAX = 255,    /* bytes of a Host header */
+	REQUEST_TYPE_MAX = 16,     /* bytes of a type's name */
 };
 
 struct MHD_Connection;
-struct MHD_Daemon;
+struct desk;
+struct request;
+struct server;
 
 /* What does not change while the tracker runs. */
 struct tracker {
 	struct store *store;
 	struct log *log;
-	struct MHD_Daemon *daemon;
-	struct cancel *stop; /* ends the sweeper */
+	struct desk *desk;
+	struct server *server;
+	struct cancel *stop; /* ends the server's thread */
 	char *url;
 	char *upload_address[WORKER_TYPE_COUNT];
 	char *admin_token; /* NULL: admin calls are off */
 	int64_t idle_timeout_s;
 	int64_t max_connections;
+	int64_t max_waiting; /* requests at the desk */
 	int listen_fd;
-	atomic_int active; /* requests without a whole answer yet */
 	atomic_bool is_stopping;
+
+	/* The server's thread only. */
+	size_t active;          /* requests without a whole answer yet */
+	size_t body_bytes;      /* of their bodies that are not small */
+	struct request *spares; /* free ones */
+	size_t spare_count;
 };
 
 struct request {
+	struct request *next; /* of a chain, or of the spare ones */
 	struct tracker *tracker;
 	struct MHD_Connection *connection;
 	const char *method; /* borrowed from the connection */
-	char *uri;          /* as in the request line; owned */
+	struct buf uri;     /* as in the request line, with a NUL */
 	enum wire_route route;
 	bool is_routed;
 	bool is_begun; /* its headers have been looked at */
@@ -54,8 +70,12 @@ struct request {
 	struct wire_query query;
 	struct buf raw_body;
 	size_t received; /* bytes of the body, with those thrown away */
+	size_t counted;  /* of them in tracker->body_bytes */
 	struct wire_body body;
 	struct buf out;
+	struct request *same; /* whose answer is this one's too, or NULL */
+	int users;            /* itself and those whose @same it is */
+	bool is_done;         /* has an answer */
 	bool is_refused;  /* for what err says, before any call of the store */
 	bool is_unframed; /* where its body ends cannot be told: no request
 			     may follow it */
@@ -65,17 +85,40 @@ struct request {
 	int64_t wall_s; /* since 1970 */
 };
 
-/* Makes a request of the line's URI. NULL when out of memory. */
+/* Makes a request of the line's URI. NULL when out of memory. The server's
+ * thread only, as request_free. */
 struct request *request_new(struct tracker *tracker, const char *uri);
+
+/* The answer has left, or never will. NULL is fine. */
 void request_free(struct request *request);
+
+/* Frees what request_free kept for later. */
+void request_free_spares(struct tracker *tracker);
 
 /* What comes before the body: the call, the method, the kind and size of the
  * body. Errors: those that the answer is made of. */
 CAH_MUST_CHECK int request_begin(struct request *request,
 				 struct cah_error *err);
 
-/* Answers: calls the route, or the refusal in request->err, and hands the
- * answer to the connection. An enum MHD_Result. */
+/* Whether it has to be answered before its body is read, and the connection to
+ * be closed after. */
+bool request_is_unread(const struct request *request);
+
+/* Takes one more piece of the body. False where it is so long that the
+ * connection has to end. */
+bool request_add_body(struct request *request, struct slice piece);
+
+/* The request is whole: takes its body apart. True where its call is for the
+ * desk; else it is done. */
+bool request_take(struct request *request);
+
+/* Runs the call, from the start each time. */
+void request_run(struct request *request, int64_t now_s, int64_t wall_s);
+
+/* It is refused for what @err says; nothing runs. */
+void request_refuse(struct request *request, const struct cah_error *err);
+
+/* Hands the answer of a done request to the connection. An enum MHD_Result. */
 int request_answer(struct request *request);
 
 /* A header's value; NULL where there is none. */
@@ -110,7 +153,7 @@ void request_say(struct request *request, const char *text);
 void request_succeed(struct request *request);
 
 /* Every call of routes.def. */
-#define ROUTE(name, handler, method, path, answer, body_max, text) \
+#define ROUTE(name, handler, method, path, answer, book, body_max, text) \
 	int route_##handler(struct request *request, struct cah_error *err);
 #include "wire/routes.def"
 #undef ROUTE

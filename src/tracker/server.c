@@ -1,57 +1,65 @@
-/* One thread with an epoll loop owns all connections (libmicrohttpd). A call
- * of the store blocks it for one transaction; more threads would only wait for
- * each other there. */
+/* One thread with an epoll loop owns all connections (libmicrohttpd). A request
+ * whose call needs the book is suspended and waits at the desk (desk.h); all
+ * that one round of the loop has read go there together, and all that the desk
+ * has done come back together. */
 #include "tracker/server.h"
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fail.h"
+#include "tracker/desk.h"
 #include "tracker/request.h"
 
+#include <limits.h>
 #include <microhttpd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
-	/* A client that is still sending does not read its refusal; so much of
-	 * a body too long is read and thrown away first, in bytes. */
-	DISCARD_MAX = 4 * 1024 * 1024,
 	STOP_POLL_MS = 10,
 	OTHER_FILES = 64, /* open ones that are no connections */
+};
+
+struct server {
+	struct tracker *tracker;
+	struct MHD_Daemon *daemon;
+	pthread_t thread;
+	bool is_running;
+	int epoll_fd;          /* of the library */
+	struct chain gathered; /* in this round, for the desk */
+	size_t at_desk;        /* not taken back yet */
+	int64_t connections;
+	bool has_room; /* since this round, after there was none */
 };
 
 /* Called with the whole request line's URI, before anything is decoded. */
 static void *on_uri(void *arg, const char *uri,
 		    struct MHD_Connection *connection)
 {
-	struct tracker *tracker = arg;
+	struct server *server = arg;
 	(void)connection;
-	atomic_fetch_add(&tracker->active, 1);
-	return request_new(tracker, uri);
+	server->tracker->active++;
+	return request_new(server->tracker, uri);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection,
 			 void **slot, enum MHD_RequestTerminationCode why)
 {
-	struct tracker *tracker = arg;
+	struct server *server = arg;
 	struct request *request = *slot;
 	(void)connection;
 	(void)why;
-	atomic_fetch_sub(&tracker->active, 1);
+	server->tracker->active--;
 	*slot = NULL;
 	if (request != NULL && request->status != 0)
-		log_debug(tracker->log, "%s %s: %d", request->method,
+		log_debug(server->tracker->log, "%s %s: %d", request->method,
 			  request->is_routed ? wire_route_path(request->route)
 					     : "(no such page)",
 			  request->status);
 	request_free(request);
-}
-
-static bool is_declared_longer(const struct request *request, size_t max)
-{
-	const char *length = request_header(request, "Content-Length");
-	return length != NULL && strtoull(length, NULL, 10) > max;
 }
 
 static enum MHD_Result begin(struct request *request)
@@ -59,37 +67,36 @@ static enum MHD_Result begin(struct request *request)
 	request->is_begun = true;
 	if (request_begin(request, &request->err) != CAH_OK)
 		request->is_refused = true;
-	/* Answered before the body is read, the connection is closed after. */
-	if (request->is_unframed || is_declared_longer(request, DISCARD_MAX))
-		return (enum MHD_Result)request_answer(request);
-	return MHD_YES;
-}
-
-static enum MHD_Result take_body(struct request *request, const char *data,
-				 size_t *len)
-{
-	size_t max = wire_route_body_max(request->route);
-	request->received += *len;
-	if (request->received > DISCARD_MAX)
-		return MHD_NO;
-	if (request->is_refused ||
-	    wire_route_method(request->route) != WIRE_POST) {
-		*len = 0;
+	if (!request_is_unread(request))
 		return MHD_YES;
+	if (!request->is_refused)
+		(void)cah_fail(&request->err, CAH_ELIMIT,
+			       "the body is too long");
+	request->is_refused = true;
+	(void)request_take(request);
+	return (enum MHD_Result)request_answer(request);
+}
+
+static enum MHD_Result finish(struct server *server, struct request *request)
+{
+	struct cah_error err;
+	if (request->is_done || !request_take(request))
+		return (enum MHD_Result)request_answer(request);
+	if (server->at_desk >= (size_t)server->tracker->max_waiting) {
+		(void)cah_fail(&err, CAH_EUNAVAILABLE,
+			       "too many requests at one time, try again");
+		request_refuse(request, &err);
+		return (enum MHD_Result)request_answer(request);
 	}
-	int rc = CAH_OK;
-	if (request->received > max)
-		rc = cah_fail(&request->err, CAH_ELIMIT,
-			      "the body is longer than %zu bytes", max);
-	else if (buf_add(&request->raw_body, data, *len) != CAH_OK)
-		rc = buf_check(&request->raw_body, "body", &request->err);
-	request->is_refused = rc != CAH_OK;
-	*len = 0;
+	MHD_suspend_connection(request->connection);
+	chain_add(&server->gathered, request);
+	server->at_desk++;
 	return MHD_YES;
 }
 
-/* Called when the headers are there, for each piece of the body, and at its
- * end; the parameters are the library's. */
+/* Called when the headers are there, for each piece of the body, at its end,
+ * and once more when it comes back from the desk; the parameters are the
+ * library's. */
 /* NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 				  const char *url, const char *method,
@@ -97,7 +104,6 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 				  size_t *upload_data_size, void **slot)
 {
 	struct request *request = *slot;
-	(void)arg;
 	(void)url;
 	(void)version;
 	if (request == NULL)
@@ -106,18 +112,37 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 	request->method = method;
 	if (!request->is_begun)
 		return begin(request);
-	if (*upload_data_size > 0)
-		return take_body(request, upload_data, upload_data_size);
-	return (enum MHD_Result)request_answer(request);
+	if (*upload_data_size == 0)
+		return finish(arg, request);
+	struct slice piece = {upload_data, *upload_data_size};
+	*upload_data_size = 0;
+	return request_add_body(request, piece) ? MHD_YES : MHD_NO;
+}
+
+/* The library listens no more while it has all the connections that it may
+ * have, and looks whether it has when its loop begins. */
+static void on_connection(void *arg, struct MHD_Connection *connection,
+			  void **slot, enum MHD_ConnectionNotificationCode what)
+{
+	struct server *server = arg;
+	(void)connection;
+	(void)slot;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		server->connections++;
+		return;
+	}
+	if (server->connections >= server->tracker->max_connections)
+		server->has_room = true;
+	server->connections--;
 }
 
 static void on_log(void *arg, const char *fmt, va_list args)
 {
-	struct tracker *tracker = arg;
+	struct server *server = arg;
 	char text[256];
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	text[strcspn(text, "\n")] = '\0';
-	log_debug(tracker->log, "http: %s", text);
+	log_debug(server->tracker->log, "http: %s", text);
 }
 
 /* Each connection takes a descriptor; the usual soft limit is 1,024. */
@@ -138,40 +163,140 @@ static void raise_file_limit(struct tracker *tracker)
 		 (long long)tracker->max_connections);
 }
 
-int server_start(struct tracker *tracker, struct cah_error *err)
+static int start_daemon(struct server *server, struct cah_error *err)
 {
-	raise_file_limit(tracker);
+	struct tracker *tracker = server->tracker;
 	unsigned flags =
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
 	/* The logger comes first, so that it hears of the others. */
-	tracker->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, tracker,
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, tracker,
+	server->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, server,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
 		MHD_OPTION_LISTEN_SOCKET, tracker->listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)tracker->max_connections,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TRACKER_CONNECTION_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)TRACKER_HEADERS_MAX,
-		MHD_OPTION_URI_LOG_CALLBACK, on_uri, tracker,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, tracker,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
 		MHD_OPTION_END);
-	if (tracker->daemon == NULL)
+	if (server->daemon == NULL)
 		return cah_fail(err, CAH_EIO, "the HTTP server cannot start");
+	const union MHD_DaemonInfo *info =
+		MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	server->epoll_fd = info->epoll_fd;
 	return CAH_OK;
 }
 
-void server_stop(struct tracker *tracker)
+/* ---- the loop ---- */
+
+static int wait_ms(struct server *server)
 {
-	if (tracker->daemon == NULL)
+	MHD_UNSIGNED_LONG_LONG ms;
+	int limit = server->tracker->is_stopping ? STOP_POLL_MS : -1;
+	if (server->has_room)
+		return 0;
+	if (MHD_get_timeout(server->daemon, &ms) != MHD_YES)
+		return limit;
+	if (limit >= 0 && ms > (unsigned)limit)
+		return limit;
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+static void wait_for_events(struct server *server)
+{
+	struct tracker *tracker = server->tracker;
+	struct pollfd fds[] = {
+		{.fd = server->epoll_fd, .events = POLLIN},
+		{.fd = desk_fd(tracker->desk), .events = POLLIN},
+		/* It stays readable. */
+		{.fd = tracker->is_stopping ? -1 : cancel_fd(tracker->stop),
+		 .events = POLLIN},
+	};
+	(void)poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(server));
+}
+
+static void take_back(struct server *server)
+{
+	struct chain done = {NULL, NULL, 0};
+	desk_take(server->tracker->desk, &done);
+	server->at_desk -= done.count;
+	for (struct request *r = done.first; r != NULL; r = r->next)
+		MHD_resume_connection(r->connection);
+}
+
+static void go_round(struct server *server)
+{
+	take_back(server);
+	server->has_room = false;
+	(void)MHD_run(server->daemon);
+	if (server->gathered.count > 0)
+		desk_put(server->tracker->desk, &server->gathered);
+}
+
+/* Takes no new connection from now on. */
+static void close_door(struct server *server)
+{
+	if (server->tracker->listen_fd < 0)
 		return;
-	tracker->is_stopping = true;
-	int fd = MHD_quiesce_daemon(tracker->daemon);
-	int64_t deadline_ms = clock_now_ms() + TRACKER_STOP_MS;
-	while (tracker->active > 0 && clock_now_ms() < deadline_ms)
-		(void)poll(NULL, 0, STOP_POLL_MS);
-	MHD_stop_daemon(tracker->daemon);
-	/* The loop may look at it until it has ended. */
+	int fd = MHD_quiesce_daemon(server->daemon);
 	if (fd >= 0)
 		close(fd);
-	tracker->daemon = NULL;
-	tracker->listen_fd = -1;
+	server->tracker->listen_fd = -1;
+}
+
+static void *serve(void *arg)
+{
+	struct server *server = arg;
+	struct tracker *tracker = server->tracker;
+	while (!cancel_is_set(tracker->stop)) {
+		wait_for_events(server);
+		go_round(server);
+	}
+	tracker->is_stopping = true;
+	close_door(server);
+	int64_t deadline_ms = clock_now_ms() + TRACKER_STOP_MS;
+	while (tracker->active > 0 && clock_now_ms() < deadline_ms) {
+		wait_for_events(server);
+		go_round(server);
+	}
+	return NULL;
+}
+
+int server_start(struct tracker *tracker, struct cah_error *err)
+{
+	raise_file_limit(tracker);
+	struct server *server = calloc(1, sizeof(*server));
+	if (server == NULL)
+		return cah_fail(err, CAH_ENOMEM, "server");
+	tracker->server = server;
+	server->tracker = tracker;
+	int rc = start_daemon(server, err);
+	if (rc != CAH_OK)
+		return rc;
+	int why = pthread_create(&server->thread, NULL, serve, server);
+	if (why != 0)
+		return cah_fail_errno(err, why, "server: thread");
+	server->is_running = true;
+	return CAH_OK;
+}
+
+/* What is still at the desk is refused: the library wants no suspended
+ * connection at its end. */
+void server_stop(struct tracker *tracker)
+{
+	struct server *server = tracker->server;
+	if (server == NULL)
+		return;
+	cancel_set(tracker->stop);
+	if (server->is_running)
+		pthread_join(server->thread, NULL);
+	desk_stop(tracker->desk);
+	if (server->daemon != NULL) {
+		close_door(server);
+		go_round(server);
+		MHD_stop_daemon(server->daemon);
+	}
+	free(server);
+	tracker->server = NULL;
 }

@@ -10,9 +10,13 @@
 #include <cah/error.h>
 
 enum {
-	TRACKER_IDLE_TIMEOUT_S = 7200,  /* default */
-	TRACKER_MAX_CONNECTIONS = 1000, /* default */
-	TRACKER_STOP_MS = 5000, /* what answers in flight get at the end */
+	TRACKER_IDLE_TIMEOUT_S = 7200,   /* default */
+	TRACKER_MAX_CONNECTIONS = 12000, /* default */
+	TRACKER_MAX_WAITING = 8192,      /* default */
+	TRACKER_GROUP_MAX = 256, /* requests that share one transaction */
+	TRACKER_BODIES_MAX =
+		16 * 1024 * 1024, /* bytes of all bodies that are not small */
+	TRACKER_STOP_MS = 5000,   /* what answers in flight get at the end */
 	TRACKER_SWEEP_MAX_MS = 60000, /* between two sweeps at most */
 	TRACKER_CONNECTION_S = 30,    /* a connection that says nothing */
 	TRACKER_HEADERS_MAX =
@@ -38,6 +42,10 @@ struct tracker_options {
 	const char *admin_token;
 
 	int64_t max_connections; /* 0: the default */
+
+	/* Requests that wait for the store; who comes when there are so many is
+	 * told to try again (503). 0: the default. */
+	int64_t max_waiting;
 };
 
 struct tracker;

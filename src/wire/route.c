@@ -9,12 +9,13 @@ struct row {
 	const char *path;
 	enum wire_method method;
 	enum wire_answer answer;
+	enum wire_book book;
 	size_t body_max;
 };
 
 static const struct row rows[] = {
-#define ROUTE(name, handler, method, path, answer, body_max, text) \
-	{(path), WIRE_##method, WIRE_##answer, (body_max)},
+#define ROUTE(name, handler, method, path, answer, book, body_max, text) \
+	{(path), WIRE_##method, WIRE_##answer, WIRE_##book, (body_max)},
 #include "wire/routes.def"
 #undef ROUTE
 };
@@ -107,6 +108,11 @@ enum wire_method wire_route_method(enum wire_route route)
 enum wire_answer wire_route_answer(enum wire_route route)
 {
 	return rows[route].answer;
+}
+
+enum wire_book wire_route_book(enum wire_route route)
+{
+	return rows[route].book;
 }
 
 size_t wire_route_body_max(enum wire_route route)

@@ -27,8 +27,18 @@ enum wire_answer {
 	WIRE_SVG,
 };
 
+/* What a call does to the tracker's book. */
+enum wire_book {
+	WIRE_NONE,   /* nothing */
+	WIRE_READS,  /* reads it */
+	WIRE_ASKS,   /* reads it; who sends the same line at the same time gets
+			the same answer */
+	WIRE_WRITES, /* may change it */
+};
+
 enum wire_route {
-#define ROUTE(name, handler, method, path, answer, body_max, text) ROUTE_##name,
+#define ROUTE(name, handler, method, path, answer, book, body_max, text) \
+	ROUTE_##name,
 #include "wire/routes.def"
 #undef ROUTE
 	ROUTE_COUNT
@@ -58,6 +68,7 @@ CAH_MUST_CHECK int wire_route_find(enum wire_route *out,
 const char *wire_route_path(enum wire_route route); /* "/api/newJob" */
 enum wire_method wire_route_method(enum wire_route route);
 enum wire_answer wire_route_answer(enum wire_route route);
+enum wire_book wire_route_book(enum wire_route route);
 size_t wire_route_body_max(enum wire_route route);
 
 /* "application/json"; static. */
