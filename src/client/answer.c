@@ -115,7 +115,9 @@ int jobs_add(struct jobs *jobs, const json_t *object, const char *url_key,
 static int load(json_t **out, struct slice body, struct cah_error *err)
 {
 	json_error_t why;
-	*out = json_loadb(body.len > 0 ? body.data : "", body.len, 0, &why);
+	/* answer_text looks for a NUL where none may be. */
+	*out = json_loadb(body.len > 0 ? body.data : "", body.len,
+			  JSON_ALLOW_NUL, &why);
 	if (*out == NULL)
 		return cah_fail(err, CAH_EFORMAT, "not JSON: %s", why.text);
 	if (json_is_object(*out))
@@ -185,6 +187,75 @@ int answer_parse_job(struct jobs *jobs, struct slice body,
 		return rc;
 	rc = jobs_add(jobs, root, "url", err);
 	json_decref(root);
+	return rc;
+}
+
+void answer_stage_fini(struct answer_stage *answer)
+{
+	free(answer->token);
+	free(answer->display_name);
+	free(answer->project);
+	free(answer->stage_name);
+	memset(answer, 0, sizeof(*answer));
+}
+
+int answer_parse_stage(struct answer_stage *out, struct slice body,
+		       struct cah_error *err)
+{
+	json_t *root;
+	memset(out, 0, sizeof(*out));
+	int rc = load(&root, body, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = copy_text(&out->token, root, "token", ANSWER_TOKEN_MAX, err);
+	if (rc == CAH_OK && out->token[0] == '\0')
+		rc = cah_fail(err, CAH_EFORMAT, "token is empty");
+	if (rc == CAH_OK)
+		rc = copy_text(&out->display_name, root, "display_name",
+			       ANSWER_TOKEN_MAX, err);
+	if (rc == CAH_OK)
+		rc = copy_text(&out->project, root, "project",
+			       ANSWER_ADDRESS_MAX, err);
+	if (rc == CAH_OK)
+		rc = copy_text(&out->stage_name, root, "stage_name",
+			       ANSWER_ADDRESS_MAX, err);
+	json_decref(root);
+	if (rc != CAH_OK)
+		answer_stage_fini(out);
+	return rc;
+}
+
+void answer_task_fini(struct answer_task *task)
+{
+	free(task->data);
+	memset(task, 0, sizeof(*task));
+}
+
+int answer_parse_task(struct answer_task *out, struct slice body,
+		      struct cah_error *err)
+{
+	json_t *root;
+	memset(out, 0, sizeof(*out));
+	int rc = load(&root, body, err);
+	if (rc != CAH_OK)
+		return rc;
+	const json_t *data = json_object_get(root, "data");
+	if (!json_is_string(data))
+		rc = cah_fail(err, CAH_EFORMAT, "data is not a string");
+	if (rc == CAH_OK)
+		rc = get_id(&out->number, root, "number", false, err);
+	if (rc == CAH_OK) {
+		out->len = json_string_length(data);
+		out->data = malloc(out->len + 1);
+		if (out->data == NULL)
+			rc = cah_fail(err, CAH_ENOMEM, "job: out of memory");
+		else
+			memcpy(out->data, json_string_value(data),
+			       out->len + 1);
+	}
+	json_decref(root);
+	if (rc != CAH_OK)
+		answer_task_fini(out);
 	return rc;
 }
 

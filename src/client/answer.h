@@ -58,6 +58,33 @@ void answer_new_fini(struct answer_new *answer);
 CAH_MUST_CHECK int answer_parse_job(struct jobs *jobs, struct slice body,
 				    struct cah_error *err);
 
+/* What /api/new gives to the worker of a stage; as answer_new. */
+struct answer_stage {
+	char *token;
+	char *display_name;
+	char *project;
+	char *stage_name;
+};
+
+/* On failure all four are NULL. Errors: CAH_EFORMAT, CAH_ENOMEM. */
+CAH_MUST_CHECK int answer_parse_stage(struct answer_stage *out,
+				      struct slice body, struct cah_error *err);
+void answer_stage_fini(struct answer_stage *answer);
+
+/* The job of a stage: @data is followed by a NUL and may hold others; NULL
+ * where there is no job. */
+struct answer_task {
+	int64_t number;
+	char *data;
+	size_t len;
+};
+
+/* The job that /api/newJob gives to the worker of a stage. On failure there is
+ * none. Errors: CAH_EFORMAT, CAH_ENOMEM. */
+CAH_MUST_CHECK int answer_parse_task(struct answer_task *out, struct slice body,
+				     struct cah_error *err);
+void answer_task_fini(struct answer_task *task);
+
 /* The pieces of /custom/lookup-wat, into @jobs, which is empty.
  * Errors: CAH_EFORMAT, CAH_ENOJOB (the tracker knows none), CAH_ENOMEM. */
 CAH_MUST_CHECK int answer_parse_wat(struct jobs *jobs, struct slice body,

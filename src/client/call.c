@@ -106,6 +106,8 @@ static int wait_or_give_up(struct cah_client *client, struct effort *effort,
 			   struct cah_error *err)
 {
 	int64_t ms = call_backoff_ms(effort->tries++, random_number());
+	if (client->backoff_max_ms > 0)
+		ms %= client->backoff_max_ms + 1;
 	int64_t now_ms = clock_now_ms();
 	int64_t after_s =
 		answer->end == TALK_ANSWERED ? answer->retry_after_s : 0;

@@ -40,6 +40,7 @@ struct cah_client {
 					      nickname, which are NULL */
 	struct pins *pins;
 	struct talk *talk;
+	int64_t backoff_max_ms; /* between two tries; 0: as call.h says */
 	enum peer peer;
 
 	atomic_bool is_cancelled;

@@ -9,8 +9,9 @@
 #include <stdint.h>
 
 enum {
-	TALK_TICK_MS = 100,          /* between two looks at the switch */
-	TALK_BODY_MAX = 1024 * 1024, /* bytes of an answer */
+	TALK_TICK_MS = 100,              /* between two looks at the switch */
+	TALK_BODY_MAX = 8 * 1024 * 1024, /* bytes of an answer: what a stage
+					    gave, written in JSON */
 	TALK_REDIRECTS = 5,
 	TALK_REASON = 256, /* bytes */
 	TALK_CONNECT_TIMEOUT_MS = 10000,

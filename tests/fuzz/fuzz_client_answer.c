@@ -23,6 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice body = {(const char *)data, size};
 	struct answer_new hello;
+	struct answer_stage stage;
+	struct answer_task task;
 	struct jobs jobs = {0};
 	struct cah_client *client;
 	char text[ANSWER_TEXT_MAX];
@@ -34,6 +36,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    hello.token[0] == '\0')
 		abort();
 	answer_new_fini(&hello);
+	if (answer_parse_stage(&stage, body, NULL) == CAH_OK &&
+	    stage.token[0] == '\0')
+		abort();
+	answer_stage_fini(&stage);
+	if (answer_parse_task(&task, body, NULL) == CAH_OK &&
+	    (task.number < 0 || task.data[task.len] != '\0'))
+		abort();
+	answer_task_fini(&task);
 	(void)!answer_parse_job(&jobs, body, NULL);
 	check(&jobs);
 	(void)!answer_parse_wat(&jobs, body, NULL);

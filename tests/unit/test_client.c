@@ -2,7 +2,7 @@
 #include "client/base_url.h"
 #include "client/call.h"
 
-#include "hostile.h"
+#include "script.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,101 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum {
-	SCRIPT_MAX = 8,
-	BODY_MAX = 1024,
-};
-
-/* Answers that are no text but an end. */
-#define HANG_UP "hang up"
-#define SAY_NOTHING "say nothing"
-
-/* A tracker that answers the requests one after the other as the script says;
- * the last answer is for all that follow. */
-struct script {
-	const char *answers[SCRIPT_MAX];
-	char paths[SCRIPT_MAX][1024];
-	char bodies[SCRIPT_MAX][BODY_MAX];
-	pthread_mutex_t lock; /* of paths and bodies */
-	struct hostile *server;
-	char url[64];
-};
-
-static void read_body(const struct hostile_request *request, char *out)
-{
-	char value[HOSTILE_VALUE_MAX];
-	hostile_header(value, request, "Content-Length");
-	size_t left = (size_t)atoi(value);
-	assert_true(left < BODY_MAX);
-	size_t len = 0;
-	while (len < left) {
-		ssize_t n = read(request->fd, out + len, left - len);
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
-	out[len] = '\0';
-}
-
-static bool play(const struct hostile_request *request, void *arg)
-{
-	struct script *script = arg;
-	int i = request->number - 1;
-	char body[BODY_MAX];
-	read_body(request, body);
-	pthread_mutex_lock(&script->lock);
-	if (i < SCRIPT_MAX) {
-		(void)strcpy(script->paths[i], request->path);
-		(void)strcpy(script->bodies[i], body);
-	}
-	pthread_mutex_unlock(&script->lock);
-	const char *answer = NULL;
-	for (int k = 0; k <= i && k < SCRIPT_MAX; k++)
-		if (script->answers[k] != NULL)
-			answer = script->answers[k];
-	if (strcmp(answer, HANG_UP) == 0)
-		return false;
-	if (strcmp(answer, SAY_NOTHING) == 0) {
-		hostile_sleep(request, 3600 * 1000);
-		return false;
-	}
-	return hostile_printf(request, "%s", answer) &&
-	       strstr(answer, "Content-Length") != NULL;
-}
-
-static void script_start(struct script *script)
-{
-	pthread_mutex_init(&script->lock, NULL);
-	script->server = hostile_start(play, script);
-	(void)snprintf(script->url, sizeof(script->url), "http://127.0.0.1:%d/",
-		       hostile_port(script->server));
-}
-
-static void script_stop(struct script *script)
-{
-	hostile_stop(script->server);
-	pthread_mutex_destroy(&script->lock);
-}
-
-/* What request @i was; stays, as nothing asks again for it. */
-static const char *path_of(struct script *script, int i)
-{
-	pthread_mutex_lock(&script->lock);
-	pthread_mutex_unlock(&script->lock);
-	return script->paths[i];
-}
-
-static const char *body_of(struct script *script, int i)
-{
-	pthread_mutex_lock(&script->lock);
-	pthread_mutex_unlock(&script->lock);
-	return script->bodies[i];
-}
-
-/* Without a length: the connection's end is the body's. */
-#define OK(body) "HTTP/1.1 200 OK\r\n\r\n" body
-#define STATUS(line, body) "HTTP/1.1 " line "\r\n\r\n" body
 
 #define NEW                                                       \
 	OK("{\"token\":\"t-1\",\"display_name\":\"Quiet Otter\"," \
@@ -240,7 +145,7 @@ static void client__says_hello_under_a_path(void **state)
 	options.url = url;
 	assert_int_equal(cah_client_init(&client, &options, NULL), CAH_OK);
 	assert_string_equal(
-		path_of(&script, 0),
+		script_path(&script, 0),
 		"/pre/fix/api/new?nickname=me%20%26%20you&type=CPU");
 	assert_string_equal(cah_client_token(client), "t-1");
 	assert_string_equal(cah_client_display_name(client), "Quiet Otter");
@@ -248,7 +153,7 @@ static void client__says_hello_under_a_path(void **state)
 	assert_string_equal(cah_client_url(client), url);
 	assert_int_equal(cah_client_job_count(client, &count, NULL), CAH_OK);
 	assert_int_equal(count, 17);
-	assert_string_equal(path_of(&script, 1),
+	assert_string_equal(script_path(&script, 1),
 			    "/pre/fix/api/jobCount?type=CPU");
 	stop(&script, client);
 }
@@ -274,7 +179,7 @@ static void client__takes_a_job_and_completes_it(void **state)
 			 CAH_EINVALID);
 	assert_int_equal(cah_client_complete(client, 123, NULL, NULL), CAH_OK);
 	assert_string_equal(
-		body_of(&script, 2),
+		script_body(&script, 2),
 		"{\"token\":\"t-1\",\"type\":\"HYBRID\",\"count\":123}");
 	assert_null(cah_client_job(client));
 	stop(&script, client);
@@ -320,7 +225,7 @@ client__takes_no_job_held_after_a_lost_answer_for_success(void **state)
 	(void)state;
 	assert_int_equal(cah_client_new_job(client, NULL), CAH_OK);
 	assert_int_equal(cah_client_complete(client, 7, NULL, NULL), CAH_OK);
-	assert_string_equal(body_of(&script, 2), body_of(&script, 3));
+	assert_string_equal(script_body(&script, 2), script_body(&script, 3));
 	assert_int_equal(hostile_requests(script.server), 4);
 	stop(&script, client);
 }
@@ -564,7 +469,7 @@ static void client__cuts_progress_between_characters(void **state)
 	assert_int_equal(cah_client_log(client, text, NULL), CAH_OK);
 	(void)snprintf(expected, sizeof(expected), "\"progress\":\"%.510s\"}",
 		       text);
-	assert_non_null(strstr(body_of(&script, 1), expected));
+	assert_non_null(strstr(script_body(&script, 1), expected));
 	stop(&script, client);
 }
 
@@ -600,7 +505,7 @@ static void dump__comes_back_as_it_was(void **state)
 	assert_int_equal(cah_client_load(&loaded, json, NULL, NULL), CAH_OK);
 	free(json);
 	assert_int_equal(cah_client_complete(loaded, 9, NULL, NULL), CAH_OK);
-	assert_non_null(strstr(body_of(&script, 2), "\"token\":\"t-1\""));
+	assert_non_null(strstr(script_body(&script, 2), "\"token\":\"t-1\""));
 	cah_client_free(loaded);
 	stop(&script, client);
 }
@@ -677,7 +582,7 @@ static void wat__is_taken_and_completed_whole(void **state)
 	assert_int_equal(cah_client_complete_wat(client, urls, 2, NULL),
 			 CAH_OK);
 	assert_string_equal(
-		body_of(&script, 3),
+		script_body(&script, 3),
 		"{\"token\":\"t-1\",\"nickname\":\"me & you\",\"shards\":[1,2],"
 		"\"urls\":{\"1\":\"http://r/1\",\"2\":\"http://r/2\"}}");
 	stop(&script, client);
