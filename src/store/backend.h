@@ -5,7 +5,7 @@
  *
  * A transaction goes so: begin; load, where there is one, with what its calls
  * said they want; single statements for whatever else is needed, rows of jobs
- * and workers by map_read_* at most once each; save with all that changed, also
+ * and workers at most once each; save with all that changed, also
  * before any statement that looks at many rows (a list, a count); commit.
  * Between two saves the database does not know what the map holds.
  *
@@ -78,10 +78,16 @@ struct job_row {
 	struct slice gpu_url; /* "" for NULL */
 
 	/* Of the map. */
-	bool sets_gpu_url; /* gpu_url was changed: save writes it */
 	bool is_dirty;
-	enum job_state saved; /* its state in the database */
-	uint64_t mark;        /* of the call that last looked at it */
+	bool sets_gpu_url; /* gpu_url was changed: save writes it */
+	struct {
+		enum job_state state;
+		int64_t pairs, maker, closer, minute;
+	} saved;       /* as the database has it */
+	uint64_t mark; /* of the call that last looked at it */
+	/* Given back: in a list of those that may be open again. */
+	struct job_row *next_freed[QUEUE_COUNT];
+	bool is_freed[QUEUE_COUNT];
 };
 
 struct worker_row {
@@ -105,7 +111,7 @@ struct worker_row {
 /* ---- what a group says it will need ---- */
 
 struct wants {
-	/* Of workers, none twice, in no order. */
+	/* Of workers; in no order, some maybe twice or nobody's. */
 	struct slice *tokens;
 	size_t token_count;
 	/* So many open jobs of each queue. */

@@ -1,7 +1,7 @@
 /* Jobs: their import, their state, and the questions about them.
  *
- * A job is in exactly one state. Whoever changes it goes through job_save,
- * which keeps the counts and the number of open jobs of its WAT. */
+ * A job is in exactly one state. Whoever changes it does so between job_unbook
+ * and job_rebook. */
 #include "base/fail.h"
 #include "store/store_priv.h"
 
@@ -9,70 +9,50 @@
 
 /* ---- one job ---- */
 
-int job_load(struct store *store, struct job_row *out, int64_t number,
-	     struct cah_error *err)
+void job_unbook(struct store *store, struct job_row *row)
 {
-	enum stmt s = STMT_JOB_LOAD;
-	int rc = store_start(store, s, STORE_ARGS(arg_int(number)), err);
-	if (rc == 0)
-		return cah_fail(err, CAH_ENOTFOUND, "there is no job %lld",
-				(long long)number);
-	if (rc < 0)
-		return rc;
-	*out = (struct job_row){
-		.number = store_int(store, s, 0),
-		.state = (enum job_state)store_int(store, s, 1),
-		.pairs = store_int(store, s, 2),
-		.holder = store_int(store, s, 3),
-		.maker = store_int(store, s, 4),
-		.closer = store_int(store, s, 5),
-		.minute = store_int(store, s, 6),
-	};
-	return CAH_OK;
+	store->has_changed = true;
+	store_count(store, COUNT_JOBS + (int)row->state, -1);
+	store_count(store, COUNT_PAIRS, -row->pairs);
+	store->map.has_minutes |= row->state == JOB_DONE;
+	store->map.has_checks |= row->state >= JOB_CHECK_OPEN;
 }
 
-int job_save(struct store *store, const struct job_row *row, enum job_state old,
-	     struct cah_error *err)
+void job_rebook(struct store *store, struct job_row *row)
 {
-	int rc = store_run(store, STMT_JOB_SAVE,
-			   STORE_ARGS(arg_int(row->number), arg_int(row->state),
-				      arg_int(row->pairs), arg_int(row->holder),
-				      arg_int(row->maker), arg_int(row->closer),
-				      arg_int(row->minute)),
-			   err);
-	if (rc != CAH_OK || row->state == old)
-		return rc;
-	store_count(store, COUNT_JOBS + (int)old, -1);
+	row->is_dirty = true;
 	store_count(store, COUNT_JOBS + (int)row->state, 1);
-	int delta = (row->state == JOB_OPEN) - (old == JOB_OPEN);
-	if (delta == 0)
-		return CAH_OK;
-	return store_run(
-		store, STMT_WAT_OPEN_ADD,
-		STORE_ARGS(arg_int((row->number - 1) / 2), arg_int(delta)),
-		err);
+	store_count(store, COUNT_PAIRS, row->pairs);
+	store->map.has_minutes |= row->state == JOB_DONE;
+	store->map.has_checks |= row->state >= JOB_CHECK_OPEN;
+	if (row->state == JOB_OPEN)
+		map_free_job(&store->map, row, QUEUE_FIRST);
+	else if (row->state == JOB_GPU_OPEN)
+		map_free_job(&store->map, row, QUEUE_GPU);
 }
 
-int job_set_gpu_url(struct store *store, int64_t number, struct slice url,
-		    struct cah_error *err)
+void job_clear(struct job_row *row)
 {
-	return store_run(store, STMT_JOB_SET_GPU_URL,
-			 STORE_ARGS(arg_int(number), arg_text(url)), err);
+	/* Only a job with a maker has one. */
+	if (row->maker != 0) {
+		row->gpu_url = SLICE("");
+		row->sets_gpu_url = true;
+	}
+	row->state = JOB_OPEN;
+	row->pairs = row->holder = row->maker = row->closer = row->minute = 0;
 }
 
-int job_drop_holder(struct store *store, struct job_row *row,
-		    struct cah_error *err)
+void job_give_back(struct store *store, struct job_row *row)
 {
-	if (row->holder == 0)
-		return CAH_OK;
-	int64_t holder = row->holder;
+	job_unbook(store, row);
 	row->holder = 0;
-	return store_run(store, STMT_WORKER_SET_JOB,
-			 STORE_ARGS(arg_int(holder), arg_int(0), arg_int(0)),
-			 err);
+	row->state = row->state == JOB_GPU_LEASED     ? JOB_GPU_OPEN
+		     : row->state == JOB_CHECK_LEASED ? JOB_CHECK_OPEN
+						      : JOB_OPEN;
+	job_rebook(store, row);
 }
 
-void job_fill(struct store *store, enum stmt stmt, struct job *out)
+static void fill(struct store *store, enum stmt stmt, struct job *out)
 {
 	out->number = store_int(store, stmt, 0);
 	store_text(store, stmt, 1, out->url, sizeof(out->url));
@@ -111,6 +91,7 @@ int store_import_add(struct store *store, struct slice url, bool *added,
 	if (rc <= 0)
 		return rc;
 	*added = true;
+	store->has_changed = true;
 	store_count(store, COUNT_WATS, 1);
 	store_count(store, COUNT_JOBS + JOB_OPEN, 2);
 	return store_run(store, STMT_WAT_JOBS_ADD,
@@ -138,7 +119,7 @@ int store_job_get(struct store *store, struct job *out, int64_t number,
 		return rc;
 	rc = store_start(store, STMT_JOB_GET, STORE_ARGS(arg_int(number)), err);
 	if (rc == 1) {
-		job_fill(store, STMT_JOB_GET, out);
+		fill(store, STMT_JOB_GET, out);
 		rc = CAH_OK;
 	} else if (rc == 0) {
 		rc = cah_fail(err, CAH_ENOTFOUND, "there is no job %lld",
@@ -158,7 +139,7 @@ int store_jobs_of(struct store *store, struct job out[2], int *count,
 			 err);
 	for (; rc == 1 && *count < 2;
 	     rc = store_next(store, STMT_JOB_GET_WAT, err))
-		job_fill(store, STMT_JOB_GET_WAT, &out[(*count)++]);
+		fill(store, STMT_JOB_GET_WAT, &out[(*count)++]);
 	return store_end(store, rc, err);
 }
 
@@ -180,7 +161,7 @@ int store_jobs(struct store *store, struct job *out, size_t cap, int64_t from,
 		return rc;
 	rc = store_start(store, stmt, args, arg_count, err);
 	for (; rc == 1; rc = store_next(store, stmt, err))
-		job_fill(store, stmt, &out[(*count)++]);
+		fill(store, stmt, &out[(*count)++]);
 	return store_end(store, rc, err);
 }
 
@@ -201,14 +182,16 @@ int store_open_wat(struct store *store, char out[STORE_URL_MAX + 1],
 	return store_end(store, rc, err);
 }
 
-/* The least advanced of the jobs at an address tells whether all are done.
- * Returns 1 where there are some, 0 where there are none, or an error. */
-static int least_state(struct store *store, enum stmt stmt,
-		       struct slice address, bool *done, struct cah_error *err)
+/* The least and the most advanced of the jobs at an address tell whether all
+ * are done: those that are checked come behind. Returns 1 where there are some,
+ * 0 where there are none, or an error. */
+static int ask_states(struct store *store, enum stmt stmt, struct slice address,
+		      bool *done, struct cah_error *err)
 {
 	int rc = store_start(store, stmt, STORE_ARGS(arg_text(address)), err);
 	if (rc == 1)
-		*done = store_int(store, stmt, 0) == JOB_DONE;
+		*done = store_int(store, stmt, 0) == JOB_DONE &&
+			store_int(store, stmt, 1) == JOB_DONE;
 	return rc;
 }
 
@@ -216,10 +199,9 @@ static int is_completed(struct store *store, struct slice address, bool *done,
 			struct cah_error *err)
 {
 	*done = false;
-	int rc = least_state(store, STMT_JOB_LEAST_STATE, address, done, err);
+	int rc = ask_states(store, STMT_JOB_STATES, address, done, err);
 	if (rc == 0)
-		rc = least_state(store, STMT_WAT_LEAST_STATE, address, done,
-				 err);
+		rc = ask_states(store, STMT_WAT_STATES, address, done, err);
 	return rc < 0 ? rc : CAH_OK;
 }
 
@@ -236,18 +218,32 @@ int store_completed(struct store *store, const struct slice *addresses,
 
 /* ---- by the organiser's hand ---- */
 
+/* Who holds it, or NULL. A holder is never gone before its job is open. */
+static int find_holder(struct store *store, struct worker_row **out,
+		       const struct job_row *row, struct cah_error *err)
+{
+	*out = NULL;
+	if (row->holder == 0)
+		return CAH_OK;
+	int rc = map_worker_of_id(store, out, row->holder, err);
+	return rc == CAH_ETIMEDOUT ? CAH_OK : rc;
+}
+
 static int reset(struct store *store, int64_t number, struct cah_error *err)
 {
-	struct job_row row = {0};
-	int rc = job_load(store, &row, number, err);
+	struct job_row *row;
+	struct worker_row *holder = NULL;
+	int rc = map_job(store, &row, number, err);
+	if (rc == CAH_OK)
+		rc = find_holder(store, &holder, row, err);
 	if (rc != CAH_OK)
 		return rc;
-	enum job_state old = row.state;
-	rc = leader_undo_job(store, &row, err);
-	if (rc == CAH_OK)
-		rc = job_drop_holder(store, &row, err);
-	row.state = JOB_OPEN;
-	return rc != CAH_OK ? rc : job_save(store, &row, old, err);
+	if (holder != NULL)
+		worker_set_job(store, holder, 0);
+	job_unbook(store, row);
+	job_clear(row);
+	job_rebook(store, row);
+	return CAH_OK;
 }
 
 int store_job_reset(struct store *store, int64_t number, struct cah_error *err)
@@ -258,22 +254,50 @@ int store_job_reset(struct store *store, int64_t number, struct cah_error *err)
 	return store_end(store, reset(store, number, err), err);
 }
 
-/* *pairs is 0 once a job has taken them. */
-static int close_one(struct store *store, int64_t number, int64_t *pairs,
-		     struct slice nickname, int64_t wall_s,
+/* One that waits for a check has a closer and pairs: they stand. */
+static void close_one(struct store *store, struct job_row *row, int64_t leader,
+		      int64_t pairs, int64_t wall_s)
+{
+	job_unbook(store, row);
+	if (row->closer == 0) {
+		row->closer = leader;
+		row->pairs = pairs;
+	}
+	row->state = JOB_DONE;
+	row->holder = 0;
+	row->minute = wall_s / 60;
+	store->this_minute = row->minute;
+	job_rebook(store, row);
+}
+
+static int close_all(struct store *store, const int64_t *numbers, size_t count,
+		     int64_t pairs, struct slice nickname, int64_t wall_s,
 		     struct cah_error *err)
 {
-	struct job_row row = {0};
-	int rc = job_load(store, &row, number, err);
-	if (rc != CAH_OK || row.state == JOB_DONE)
-		return rc;
-	enum job_state old = row.state;
-	rc = job_drop_holder(store, &row, err);
-	if (rc == CAH_OK)
-		rc = leader_close_job(store, &row, nickname, *pairs, wall_s,
-				      err);
-	*pairs = 0;
-	return rc != CAH_OK ? rc : job_save(store, &row, old, err);
+	struct job_row *row;
+	struct worker_row *holder;
+	int64_t leader;
+	int rc = leader_find(store, &leader, BOARD_PAIRS, nickname, true, err);
+	for (size_t i = 0; i < count && rc == CAH_OK; i++) {
+		rc = map_job(store, &row, numbers[i], err);
+		if (rc == CAH_OK)
+			rc = find_holder(store, &holder, row, err);
+	}
+	for (size_t i = 0; i < count && rc == CAH_OK; i++) {
+		/* From the map: no error is left. */
+		rc = map_job(store, &row, numbers[i], err);
+		if (rc == CAH_OK)
+			rc = find_holder(store, &holder, row, err);
+		if (rc != CAH_OK || row->state == JOB_DONE)
+			continue;
+		if (holder != NULL)
+			worker_set_job(store, holder, 0);
+		bool takes_pairs = row->closer == 0;
+		close_one(store, row, leader, pairs, wall_s);
+		if (takes_pairs)
+			pairs = 0;
+	}
+	return rc;
 }
 
 int store_jobs_close(struct store *store, const int64_t *numbers, size_t count,
@@ -290,8 +314,6 @@ int store_jobs_close(struct store *store, const int64_t *numbers, size_t count,
 		rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	for (size_t i = 0; i < count && rc == CAH_OK; i++)
-		rc = close_one(store, numbers[i], &pairs, nickname, wall_s,
-			       err);
+	rc = close_all(store, numbers, count, pairs, nickname, wall_s, err);
 	return store_end(store, rc, err);
 }

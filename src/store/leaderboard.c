@@ -1,79 +1,89 @@
 /* Who did how much. A leader's numbers are at every moment the sums over the
- * jobs that name it as maker (the CPU part) or closer. */
+ * jobs that name it as maker (the CPU part) or closer: save.c adds what a
+ * change of a job makes of them. */
 #include "base/fail.h"
+#include "base/table.h"
 #include "store/store_priv.h"
 
 #include <assert.h>
 
-int leader_credit(struct store *store, int64_t *leader, enum board board,
-		  struct slice nickname, int64_t pairs, struct cah_error *err)
+/* The key of a leader: the board's digit and the nickname. */
+static struct slice key_of(char out[STORE_NICKNAME_MAX + 1], enum board board,
+			   struct slice nickname)
 {
-	int rc = store_start(
-		store, STMT_LEADER_CREDIT,
-		STORE_ARGS(arg_int(board), arg_text(nickname), arg_int(pairs)),
-		err);
-	if (rc < 0)
-		return rc;
-	assert(rc == 1);
-	*leader = store_int(store, STMT_LEADER_CREDIT, 0);
-	if (store_int(store, STMT_LEADER_CREDIT, 1) == 1)
-		store_count(store, COUNT_LEADERS + (int)board, 1);
-	return CAH_OK;
+	assert(nickname.len <= STORE_NICKNAME_MAX);
+	out[0] = (char)('0' + (int)board);
+	memcpy(out + 1, nickname.data, nickname.len);
+	return (struct slice){out, nickname.len + 1};
 }
 
-int leader_debit(struct store *store, int64_t leader, int64_t pairs,
-		 struct cah_error *err)
+static void remember(struct store *store, enum board board,
+		     struct slice nickname, int64_t id)
 {
-	if (leader == 0)
+	char text[STORE_NICKNAME_MAX + 1];
+	struct slice key = key_of(text, board, nickname);
+	/* Full: whoever is active comes in again. */
+	if (table_set(store->leader_ids, key, (uint64_t)id, NULL) == CAH_ELIMIT)
+		table_clear(store->leader_ids);
+}
+
+void leader_remember(struct store *store)
+{
+	for (struct map_leader *l = store->map.leaders; l != NULL; l = l->next)
+		remember(store, l->board, l->nickname, l->id);
+}
+
+static bool is_known(const struct store *store, int64_t *id, enum board board,
+		     struct slice nickname)
+{
+	char text[STORE_NICKNAME_MAX + 1];
+	uint64_t value;
+	if (table_get(store->leader_ids, key_of(text, board, nickname),
+		      &value)) {
+		*id = (int64_t)value;
+		return true;
+	}
+	for (struct map_leader *l = store->map.leaders; l != NULL; l = l->next)
+		if (l->board == board && slice_equal(l->nickname, nickname)) {
+			*id = l->id;
+			return true;
+		}
+	return false;
+}
+
+static int ask(struct store *store, int64_t *id, enum stmt stmt,
+	       enum board board, struct slice nickname, struct cah_error *err)
+{
+	int rc = store_start(store, stmt,
+			     STORE_ARGS(arg_int(board), arg_text(nickname)),
+			     err);
+	if (rc == 1)
+		*id = store_int(store, stmt, 0);
+	return rc < 0 ? rc : CAH_OK;
+}
+
+int leader_find(struct store *store, int64_t *id, enum board board,
+		struct slice nickname, bool may_make, struct cah_error *err)
+{
+	*id = 0;
+	if (is_known(store, id, board, nickname))
 		return CAH_OK;
-	int rc = store_start(store, STMT_LEADER_DEBIT,
-			     STORE_ARGS(arg_int(leader), arg_int(pairs)), err);
-	if (rc <= 0)
+	int rc = ask(store, id, STMT_LEADER_FIND, board, nickname, err);
+	if (rc == CAH_OK && *id == 0 && may_make)
+		rc = ask(store, id, STMT_LEADER_MAKE, board, nickname, err);
+	/* Another tracker was faster. */
+	if (rc == CAH_OK && *id == 0 && may_make)
+		rc = ask(store, id, STMT_LEADER_FIND, board, nickname, err);
+	if (rc != CAH_OK || *id == 0)
 		return rc;
-	int board = (int)store_int(store, STMT_LEADER_DEBIT, 0);
-	if (store_int(store, STMT_LEADER_DEBIT, 1) > 0)
-		return CAH_OK;
-	store_count(store, COUNT_LEADERS + board, -1);
-	return store_run(store, STMT_LEADER_DELETE, STORE_ARGS(arg_int(leader)),
-			 err);
-}
-
-int leader_close_job(struct store *store, struct job_row *row,
-		     struct slice nickname, int64_t pairs, int64_t wall_s,
-		     struct cah_error *err)
-{
-	int rc = leader_credit(store, &row->closer, BOARD_PAIRS, nickname,
-			       pairs, err);
-	if (rc != CAH_OK)
-		return rc;
-	row->state = JOB_DONE;
-	row->pairs = pairs;
-	row->holder = 0;
-	row->minute = wall_s / 60;
-	store_count(store, COUNT_PAIRS, pairs);
-	rc = store_run(store, STMT_MINUTE_TRIM,
-		       STORE_ARGS(arg_int(row->minute)), err);
-	if (rc != CAH_OK)
-		return rc;
-	return store_run(store, STMT_MINUTE_ADD,
-			 STORE_ARGS(arg_int(row->minute)), err);
-}
-
-int leader_undo_job(struct store *store, struct job_row *row,
-		    struct cah_error *err)
-{
-	int rc = CAH_OK;
-	if (row->state == JOB_DONE)
-		rc = store_run(store, STMT_MINUTE_TAKE,
-			       STORE_ARGS(arg_int(row->minute)), err);
-	if (rc == CAH_OK)
-		rc = leader_debit(store, row->closer, row->pairs, err);
-	if (rc == CAH_OK)
-		rc = leader_debit(store, row->maker, 0, err);
-	if (rc == CAH_OK && row->maker != 0)
-		rc = job_set_gpu_url(store, row->number, SLICE(""), err);
-	store_count(store, COUNT_PAIRS, -row->pairs);
-	row->closer = row->maker = row->pairs = row->minute = 0;
+	struct map_leader *l = map_alloc(&store->map, sizeof(*l));
+	if (l == NULL)
+		return cah_fail(err, CAH_ENOMEM, "out of memory");
+	rc = map_text(&store->map, &l->nickname, nickname, err);
+	l->board = board;
+	l->id = *id;
+	l->next = store->map.leaders;
+	store->map.leaders = l;
 	return rc;
 }
 

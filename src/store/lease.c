@@ -3,58 +3,85 @@
 #include "base/fail.h"
 #include "store/store_priv.h"
 
+#include <assert.h>
+
 /* ---- taking ---- */
 
-/* The open job with the lowest number behind @after, else with the lowest. */
-static int pick(struct store *store, int64_t *number, enum worker_type type,
-		int64_t after, struct cah_error *err)
-{
-	enum stmt stmt = type == WORKER_GPU ? STMT_JOB_PICK_GPU : STMT_JOB_PICK;
-	int rc = store_start(store, stmt, STORE_ARGS(arg_int(after)), err);
-	if (rc == 0 && after > 0)
-		rc = store_start(store, stmt, STORE_ARGS(arg_int(0)), err);
-	if (rc == 0)
-		return cah_fail(err, CAH_ENOJOB, "no job is open");
-	if (rc < 0)
-		return rc;
-	*number = store_int(store, stmt, 0);
-	return CAH_OK;
-}
-
 /* Whoever gives a job back gets another: where its WAT cannot be had, the same
- * one again would keep the worker from all others. */
-static int take(struct store *store, struct job *out,
-		const struct worker_row *worker, enum worker_type type,
+ * one again would keep the worker from all others. @held (NULL: none) will be
+ * open again, so it is the last that comes into question. */
+static int pick(struct store *store, struct job_row **out,
+		const struct worker_row *worker, struct job_row *held,
 		struct cah_error *err)
 {
-	int64_t number = 0;
-	struct job_row row = {0};
-	int rc = worker_give_back(store, worker->job, err);
+	struct slice nickname = slice_of(worker->nickname);
+	enum queue queue = worker->type == WORKER_GPU ? QUEUE_GPU : QUEUE_FIRST;
+	bool may_check = worker->type == WORKER_HYBRID;
+	int rc = CAH_OK;
+	*out = NULL;
+	if (may_check && held == NULL)
+		rc = verify_pick(store, out, nickname, err);
+	if (rc != CAH_OK || *out != NULL)
+		return rc;
+	rc = map_pick(store, out, queue, held != NULL ? held->number : 0, err);
+	if (rc != CAH_ENOJOB || held == NULL)
+		return rc;
+	rc = may_check ? verify_pick(store, out, nickname, err) : CAH_OK;
+	if (*out == NULL)
+		*out = held;
+	return rc;
+}
+
+static void hold(struct store *store, struct worker_row *worker,
+		 struct job_row *row)
+{
+	job_unbook(store, row);
+	row->state = row->state == JOB_GPU_OPEN     ? JOB_GPU_LEASED
+		     : row->state == JOB_CHECK_OPEN ? JOB_CHECK_LEASED
+						    : JOB_LEASED;
+	row->holder = worker->id;
+	job_rebook(store, row);
+	worker_set_job(store, worker, row->number);
+}
+
+static void copy_text(char *out, size_t cap, struct slice text)
+{
+	assert(text.len < cap);
+	if (text.len > 0)
+		memcpy(out, text.data, text.len);
+	out[text.len] = '\0';
+}
+
+static void fill(struct job *out, const struct job_row *row)
+{
+	out->number = row->number;
+	out->state = row->state;
+	out->pairs = row->pairs;
+	int64_t wat = (row->number - 1) / 2;
+	out->piece = (int)((row->number - 1) % 2);
+	out->start_id = wat * 1000000;
+	out->end_id = out->start_id + 1000000;
+	copy_text(out->url, sizeof(out->url), row->url);
+	copy_text(out->gpu_url, sizeof(out->gpu_url), row->gpu_url);
+	out->holder[0] = out->made_by[0] = out->done_by[0] = '\0';
+}
+
+static int take(struct store *store, struct job_row **out,
+		struct worker_row *worker, struct cah_error *err)
+{
+	struct job_row *held = NULL;
+	int rc = CAH_OK;
+	if (worker->job != 0)
+		rc = map_job(store, &held, worker->job, err);
 	if (rc == CAH_OK)
-		rc = pick(store, &number, type, worker->job, err);
+		rc = pick(store, out, worker, held, err);
 	if (rc == CAH_OK)
-		rc = job_load(store, &row, number, err);
+		rc = map_job_urls(store, *out, err);
 	if (rc != CAH_OK)
 		return rc;
-	enum job_state old = row.state;
-	row.state = type == WORKER_GPU ? JOB_GPU_LEASED : JOB_LEASED;
-	row.holder = worker->id;
-	rc = job_save(store, &row, old, err);
-	if (rc == CAH_OK)
-		rc = store_run(store, STMT_WORKER_SET_JOB,
-			       STORE_ARGS(arg_int(worker->id),
-					  arg_int(row.number), arg_int(0)),
-			       err);
-	if (rc == CAH_OK)
-		rc = store_start(store, STMT_JOB_GET,
-				 STORE_ARGS(arg_int(row.number)), err);
-	if (rc == 0)
-		return cah_fail(err, CAH_EUNAVAILABLE,
-				"%s: job %lld has no WAT", store->path,
-				(long long)row.number);
-	if (rc < 0)
-		return rc;
-	job_fill(store, STMT_JOB_GET, out);
+	if (held != NULL)
+		job_give_back(store, held);
+	hold(store, worker, *out);
 	return CAH_OK;
 }
 
@@ -65,52 +92,54 @@ int store_job_take(struct store *store, struct job *out, struct slice token,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row worker = {0};
-	rc = worker_load(store, &worker, token, type, err);
+	struct worker_row *worker;
+	struct job_row *row;
+	rc = map_worker(store, &worker, token, type, err);
 	if (rc == CAH_OK)
-		rc = worker_touch(store, &worker, now_s, wall_s, err);
-	if (rc == CAH_OK)
-		rc = take(store, out, &worker, type, err);
+		rc = take(store, &row, worker, err);
+	if (rc == CAH_OK) {
+		worker_touch(store, worker, now_s, wall_s);
+		fill(out, row);
+	}
 	return store_end(store, rc, err);
 }
 
 /* ---- having ---- */
 
-/* The worker, heard of, and the job that it holds. */
-static int load_lease(struct store *store, struct worker_row *worker,
-		      struct job_row *row, struct slice token,
+/* The worker, and the job that it holds. */
+static int find_lease(struct store *store, struct worker_row **worker,
+		      struct job_row **row, struct slice token,
 		      enum worker_type type, struct cah_error *err)
 {
-	int rc = worker_load(store, worker, token, type, err);
+	int rc = map_worker(store, worker, token, type, err);
 	if (rc != CAH_OK)
 		return rc;
-	if (worker->job == 0)
+	if ((*worker)->job == 0)
 		return cah_fail(err, CAH_ENOJOB, "the worker holds no job");
-	return job_load(store, row, worker->job, err);
+	return map_job(store, row, (*worker)->job, err);
 }
 
-static int let_go(struct store *store, const struct worker_row *worker,
-		  bool is_completed, struct cah_error *err)
+static void let_go(struct store *store, struct worker_row *worker,
+		   int64_t completed)
 {
-	return store_run(store, STMT_WORKER_SET_JOB,
-			 STORE_ARGS(arg_int(worker->id), arg_int(0),
-				    arg_int(is_completed)),
-			 err);
+	worker_set_job(store, worker, 0);
+	worker->jobs_completed += completed;
 }
 
 /* ---- finishing ---- */
 
-/* The CPU part of a job is done: it waits for a GPU worker. */
-static int to_gpu(struct store *store, struct job_row *row,
-		  struct slice nickname, struct slice url,
-		  struct cah_error *err)
+/* The CPU part of a job is done, for leader @maker: it waits for a GPU worker
+ * at @url, a text of the map. */
+static void to_gpu(struct store *store, struct job_row *row, int64_t maker,
+		   struct slice url)
 {
-	int rc = leader_credit(store, &row->maker, BOARD_CPU, nickname, 0, err);
-	if (rc != CAH_OK)
-		return rc;
+	job_unbook(store, row);
 	row->state = JOB_GPU_OPEN;
 	row->holder = 0;
-	return job_set_gpu_url(store, row->number, url, err);
+	row->maker = maker;
+	row->gpu_url = url;
+	row->sets_gpu_url = true;
+	job_rebook(store, row);
 }
 
 struct result {
@@ -119,19 +148,70 @@ struct result {
 	int64_t wall_s;
 };
 
-static int finish(struct store *store, struct worker_row *worker,
-		  struct job_row *row, enum worker_type type,
-		  const struct result *result, struct cah_error *err)
+static void set_done(struct store *store, struct job_row *row, int64_t wall_s)
 {
-	struct slice nickname = slice_of(worker->nickname);
-	enum job_state old = row->state;
-	int rc = type == WORKER_CPU
-			 ? to_gpu(store, row, nickname, result->url, err)
-			 : leader_close_job(store, row, nickname, result->pairs,
-					    result->wall_s, err);
-	if (rc == CAH_OK)
-		rc = job_save(store, row, old, err);
-	return rc != CAH_OK ? rc : let_go(store, worker, true, err);
+	row->state = JOB_DONE;
+	row->minute = wall_s / 60;
+	store->this_minute = row->minute;
+}
+
+/* What the second of two says of a job. */
+static int finish_check(struct store *store, struct job_row *row,
+			int64_t leader, const struct result *result,
+			struct cah_error *err)
+{
+	bool agrees = verify_agrees(store, row->pairs, result->pairs);
+	const int64_t both[2] = {row->closer, leader};
+	for (int i = 0; i < 2; i++) {
+		struct map_check *check =
+			map_alloc(&store->map, sizeof(*check));
+		if (check == NULL)
+			return cah_fail(err, CAH_ENOMEM, "out of memory");
+		store->has_changed = true;
+		check->leader = both[i];
+		check->has_disagreed = !agrees;
+		check->next = store->map.checks;
+		store->map.checks = check;
+	}
+	job_unbook(store, row);
+	row->holder = 0;
+	if (agrees)
+		set_done(store, row, result->wall_s);
+	else
+		job_clear(row);
+	job_rebook(store, row);
+	return CAH_OK;
+}
+
+static int finish(struct store *store, const struct worker_row *worker,
+		  struct job_row *row, const struct result *result,
+		  struct cah_error *err)
+{
+	bool is_cpu = worker->type == WORKER_CPU;
+	struct slice url = {NULL, 0};
+	int64_t leader;
+	int rc = leader_find(store, &leader, is_cpu ? BOARD_CPU : BOARD_PAIRS,
+			     slice_of(worker->nickname), true, err);
+	if (rc == CAH_OK && is_cpu)
+		rc = map_text(&store->map, &url, result->url, err);
+	if (rc != CAH_OK)
+		return rc;
+	if (is_cpu) {
+		to_gpu(store, row, leader, url);
+		return CAH_OK;
+	}
+	if (row->state == JOB_CHECK_LEASED)
+		return finish_check(store, row, leader, result, err);
+	job_unbook(store, row);
+	row->closer = leader;
+	row->pairs = result->pairs;
+	row->holder = 0;
+	if (verify_is_due(store, row->number))
+		row->state = JOB_CHECK_OPEN;
+	else
+		set_done(store, row, result->wall_s);
+	job_rebook(store, row);
+	return CAH_OK;
 }
 
 int store_job_finish(struct store *store, struct slice token,
@@ -149,14 +229,16 @@ int store_job_finish(struct store *store, struct slice token,
 		rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row worker = {0};
-	struct job_row row = {0};
+	struct worker_row *worker;
+	struct job_row *row;
 	struct result result = {pairs, url, wall_s};
-	rc = load_lease(store, &worker, &row, token, type, err);
+	rc = find_lease(store, &worker, &row, token, type, err);
 	if (rc == CAH_OK)
-		rc = worker_touch(store, &worker, now_s, wall_s, err);
-	if (rc == CAH_OK)
-		rc = finish(store, &worker, &row, type, &result, err);
+		rc = finish(store, worker, row, &result, err);
+	if (rc == CAH_OK) {
+		worker_touch(store, worker, now_s, wall_s);
+		let_go(store, worker, 1);
+	}
 	return store_end(store, rc, err);
 }
 
@@ -168,39 +250,65 @@ int store_job_invalid(struct store *store, struct slice token, int64_t now_s,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row worker = {0};
-	struct job_row row = {0};
-	rc = load_lease(store, &worker, &row, token, WORKER_GPU, err);
-	if (rc == CAH_OK)
-		rc = worker_touch(store, &worker, now_s, wall_s, err);
-	/* Whoever made the address made nothing of use. */
-	if (rc == CAH_OK)
-		rc = leader_undo_job(store, &row, err);
+	struct worker_row *worker;
+	struct job_row *row;
+	rc = find_lease(store, &worker, &row, token, WORKER_GPU, err);
 	if (rc == CAH_OK) {
-		row.state = JOB_OPEN;
-		row.holder = 0;
-		rc = job_save(store, &row, JOB_GPU_LEASED, err);
+		worker_touch(store, worker, now_s, wall_s);
+		/* Whoever made the address made nothing of use. */
+		job_unbook(store, row);
+		job_clear(row);
+		job_rebook(store, row);
+		let_go(store, worker, 0);
 	}
-	if (rc == CAH_OK)
-		rc = let_go(store, &worker, false, err);
 	return store_end(store, rc, err);
 }
 
-static int open_to_gpu(struct store *store, int64_t number,
-		       struct slice nickname, struct slice url,
-		       struct cah_error *err)
+/* Whether all of @results can be made GPU jobs; @urls are copies of theirs. */
+static int check_results(struct store *store, struct slice *urls,
+			 const struct store_results *results,
+			 struct cah_error *err)
 {
-	struct job_row row = {0};
-	int rc = store_check_text(url, STORE_URL_MAX, "url", err);
-	if (rc == CAH_OK)
-		rc = job_load(store, &row, number, err);
-	if (rc != CAH_OK)
-		return rc;
-	if (row.state != JOB_OPEN)
-		return cah_fail(err, CAH_EINVALID, "job %lld is not open",
-				(long long)number);
-	rc = to_gpu(store, &row, nickname, url, err);
-	return rc != CAH_OK ? rc : job_save(store, &row, JOB_OPEN, err);
+	for (size_t i = 0; i < results->count; i++) {
+		struct job_row *row;
+		int rc = store_check_text(results->urls[i], STORE_URL_MAX,
+					  "url", err);
+		if (rc == CAH_OK)
+			rc = map_job(store, &row, results->numbers[i], err);
+		if (rc == CAH_OK)
+			rc = map_text(&store->map, &urls[i], results->urls[i],
+				      err);
+		if (rc != CAH_OK)
+			return rc;
+		/* One that stands twice is not open the second time. */
+		if (row->state != JOB_OPEN || row->mark == store->call)
+			return cah_fail(err, CAH_EINVALID,
+					"job %lld is not open",
+					(long long)row->number);
+		row->mark = store->call;
+	}
+	return CAH_OK;
+}
+
+static int all_to_gpu(struct store *store, struct slice nickname,
+		      const struct store_results *results,
+		      struct cah_error *err)
+{
+	int64_t maker;
+	struct slice *urls =
+		map_alloc(&store->map, (results->count + 1) * sizeof(*urls));
+	if (urls == NULL)
+		return cah_fail(err, CAH_ENOMEM, "out of memory");
+	int rc = check_results(store, urls, results, err);
+	if (rc == CAH_OK && results->count > 0)
+		rc = leader_find(store, &maker, BOARD_CPU, nickname, true, err);
+	for (size_t i = 0; i < results->count && rc == CAH_OK; i++) {
+		struct job_row *row;
+		rc = map_job(store, &row, results->numbers[i], err);
+		if (rc == CAH_OK)
+			to_gpu(store, row, maker, urls[i]);
+	}
+	return rc;
 }
 
 int store_jobs_to_gpu(struct store *store, struct slice token,
@@ -214,19 +322,15 @@ int store_jobs_to_gpu(struct store *store, struct slice token,
 		rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row worker = {0};
-	rc = worker_load(store, &worker, token, WORKER_CPU, err);
+	struct worker_row *worker;
+	rc = map_worker(store, &worker, token, WORKER_CPU, err);
 	if (rc == CAH_OK)
-		rc = worker_touch(store, &worker, now_s, wall_s, err);
-	for (size_t i = 0; i < results->count && rc == CAH_OK; i++)
-		rc = open_to_gpu(store, results->numbers[i], nickname,
-				 results->urls[i], err);
-	/* Its own job, if any, stays with it. */
-	if (rc == CAH_OK)
-		rc = store_run(store, STMT_WORKER_SET_JOB,
-			       STORE_ARGS(arg_int(worker.id),
-					  arg_int(worker.job),
-					  arg_int((int64_t)results->count)),
-			       err);
+		rc = all_to_gpu(store, nickname, results, err);
+	if (rc == CAH_OK) {
+		worker_touch(store, worker, now_s, wall_s);
+		/* Its own job, if any, stays with it. */
+		worker_set_job(store, worker, worker->job);
+		worker->jobs_completed += (int64_t)results->count;
+	}
 	return store_end(store, rc, err);
 }

@@ -22,6 +22,11 @@
 #define WORKER_COLUMNS                                                         \
 	"token, display_name, nickname, progress, type, job, jobs_completed, " \
 	"first_seen_s, last_seen_s"
+#define WORKER_CHECKS                                         \
+	"(SELECT checked FROM leaders l WHERE l.board = 0 "   \
+	"AND l.nickname = workers.nickname), "                \
+	"(SELECT disagreed FROM leaders l WHERE l.board = 0 " \
+	"AND l.nickname = workers.nickname)"
 
 static const char *const texts[] = {
 #define STMT(name, sql) [STMT_##name] = (sql),
@@ -230,9 +235,6 @@ static int start(struct store *store, enum stmt stmt, const struct arg *args,
 static int run(struct store *store, enum stmt stmt, const struct arg *args,
 	       size_t count, struct cah_error *err)
 {
-	/* No savepoint ends while a statement is at a row. */
-	if (stmt == STMT_UNDO || stmt == STMT_KEEP)
-		reset_all(sqlite_of(store));
 	int rc = start(store, stmt, args, count, err);
 	assert(rc <= 0);
 	return rc;

@@ -8,7 +8,7 @@
 
 enum {
 	SQLITE_BOOK_ID = 0x63616842, /* "cahB", the file's application id */
-	SQLITE_BOOK_VERSION = 1,     /* of the schema */
+	SQLITE_BOOK_VERSION = 2,     /* of the schema */
 	SQLITE_PATIENCE_MS = 5000,   /* with another process's writes */
 	SQLITE_PATIENCE_AGAIN_MS =
 		20, /* once it was in vain, until it is not */

@@ -33,6 +33,7 @@ static const char schema[] =
 	" gpu_url TEXT);"
 	"CREATE INDEX jobs_open ON jobs (state) WHERE state = 0;"
 	"CREATE INDEX jobs_gpu_open ON jobs (state) WHERE state = 2;"
+	"CREATE INDEX jobs_check ON jobs (closer) WHERE state = 5;"
 	"CREATE INDEX jobs_gpu_url ON jobs (gpu_url, state)"
 	" WHERE gpu_url IS NOT NULL;"
 	"CREATE TABLE workers (id INTEGER PRIMARY KEY,"
@@ -44,28 +45,47 @@ static const char schema[] =
 	"CREATE INDEX workers_alive ON workers (type, alive_s, last_seen_s);"
 	"CREATE TABLE leaders (id INTEGER PRIMARY KEY, board INTEGER NOT NULL,"
 	" nickname TEXT NOT NULL, jobs INTEGER NOT NULL,"
-	" pairs INTEGER NOT NULL, UNIQUE (board, nickname));"
+	" pairs INTEGER NOT NULL, checked INTEGER NOT NULL DEFAULT 0,"
+	" disagreed INTEGER NOT NULL DEFAULT 0, UNIQUE (board, nickname));"
 	"CREATE INDEX leaders_pairs ON leaders (pairs DESC, jobs DESC,"
-	" nickname) WHERE board = 0;"
+	" nickname) WHERE board = 0 AND jobs > 0;"
 	"CREATE INDEX leaders_cpu ON leaders (jobs DESC, nickname)"
-	" WHERE board = 1;"
+	" WHERE board = 1 AND jobs > 0;"
 	"CREATE TABLE minutes (minute INTEGER PRIMARY KEY,"
 	" jobs INTEGER NOT NULL);"
 	"CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 	" WITHOUT ROWID;"
 	"CREATE TABLE counts (open INTEGER, leased INTEGER, gpu_open INTEGER,"
-	" gpu_leased INTEGER, done INTEGER, hybrid INTEGER, cpu INTEGER,"
+	" gpu_leased INTEGER, done INTEGER, check_open INTEGER,"
+	" check_leased INTEGER, hybrid INTEGER, cpu INTEGER,"
 	" gpu INTEGER, leaders INTEGER, cpu_leaders INTEGER, wats INTEGER,"
 	" pairs INTEGER);"
-	"INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
+	"INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
 	"PRAGMA application_id = " NUMBER(
 		0x63616842) ";"
-			    "PRAGMA user_version = 1;";
+			    "PRAGMA user_version = 2;";
 
-_Static_assert(SQLITE_BOOK_ID == 0x63616842 && SQLITE_BOOK_VERSION == 1,
+/* From the schema of version 1, which knew no checks and deleted leaders that
+ * had no jobs any more. */
+static const char from_1[] =
+	"ALTER TABLE leaders ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE leaders ADD COLUMN disagreed INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE counts ADD COLUMN check_open INTEGER DEFAULT 0;"
+	"ALTER TABLE counts ADD COLUMN check_leased INTEGER DEFAULT 0;"
+	"DROP INDEX leaders_pairs;"
+	"DROP INDEX leaders_cpu;"
+	"CREATE INDEX leaders_pairs ON leaders (pairs DESC, jobs DESC,"
+	" nickname) WHERE board = 0 AND jobs > 0;"
+	"CREATE INDEX leaders_cpu ON leaders (jobs DESC, nickname)"
+	" WHERE board = 1 AND jobs > 0;"
+	"CREATE INDEX jobs_check ON jobs (closer) WHERE state = 5;"
+	"PRAGMA user_version = 2;";
+
+_Static_assert(SQLITE_BOOK_ID == 0x63616842 && SQLITE_BOOK_VERSION == 2,
 	       "as the schema has it");
 _Static_assert(JOB_OPEN == 0 && JOB_GPU_OPEN == 2 && JOB_DONE == 4 &&
-		       BOARD_PAIRS == 0 && BOARD_CPU == 1 && COUNT_COUNT == 12,
+		       JOB_CHECK_OPEN == 5 && BOARD_PAIRS == 0 &&
+		       BOARD_CPU == 1 && COUNT_COUNT == 14,
 	       "as the schema and statements.def have them");
 
 /* While opening, a file that is not what it should be is no passing trouble. */
@@ -102,8 +122,9 @@ static int read_number(struct sqlite *lite, const char *sql, int64_t *out,
 	return rc == SQLITE_ROW ? CAH_OK : rc;
 }
 
-/* *is_new where the file has nothing in it yet. */
-static int check_file(struct sqlite *lite, bool *is_new, struct cah_error *err)
+/* *from is the version of its schema, 0 where the file has nothing in it yet.
+ */
+static int check_file(struct sqlite *lite, int64_t *from, struct cah_error *err)
 {
 	int64_t id = 0, version = 0, things = 0;
 	int rc = read_number(lite, "PRAGMA application_id", &id, err);
@@ -114,8 +135,8 @@ static int check_file(struct sqlite *lite, bool *is_new, struct cah_error *err)
 				 &things, err);
 	if (rc != CAH_OK)
 		return rc;
-	*is_new = id == 0 && version == 0 && things == 0;
-	if (*is_new)
+	*from = version;
+	if (id == 0 && version == 0 && things == 0)
 		return CAH_OK;
 	if (id != SQLITE_BOOK_ID)
 		return cah_fail(err, CAH_EFORMAT,
@@ -148,16 +169,18 @@ static int turn_to_wal(struct sqlite *lite, struct cah_error *err)
 	return rc == SQLITE_OK ? CAH_OK : fail_to_open(lite, rc, err);
 }
 
-static int make_schema(struct sqlite *lite, struct cah_error *err)
+static int bring_schema(struct sqlite *lite, struct cah_error *err)
 {
 	int rc = run_text(lite, "BEGIN IMMEDIATE", err);
 	if (rc != CAH_OK)
 		return rc;
 	/* Another process may have been faster. */
-	bool is_new;
-	rc = check_file(lite, &is_new, err);
-	if (rc == CAH_OK && is_new)
+	int64_t from;
+	rc = check_file(lite, &from, err);
+	if (rc == CAH_OK && from == 0)
 		rc = run_text(lite, schema, err);
+	if (rc == CAH_OK && from == 1)
+		rc = run_text(lite, from_1, err);
 	if (rc == CAH_OK)
 		rc = run_text(lite, "COMMIT", err);
 	if (rc != CAH_OK)
@@ -167,8 +190,8 @@ static int make_schema(struct sqlite *lite, struct cah_error *err)
 
 int sqlite_prepare_schema(struct sqlite *lite, struct cah_error *err)
 {
-	bool is_new;
-	int rc = check_file(lite, &is_new, err);
+	int64_t from;
+	int rc = check_file(lite, &from, err);
 	if (rc == CAH_OK)
 		rc = turn_to_wal(lite, err);
 	/* FULL: a commit is on the disk when it returns. In a file from
@@ -182,8 +205,8 @@ int sqlite_prepare_schema(struct sqlite *lite, struct cah_error *err)
 			      "PRAGMA cache_size = -65536;"
 			      "PRAGMA journal_size_limit = 67108864",
 			      err);
-	if (rc == CAH_OK && is_new)
-		rc = make_schema(lite, err);
+	if (rc == CAH_OK && from < SQLITE_BOOK_VERSION)
+		rc = bring_schema(lite, err);
 	return rc;
 }
 

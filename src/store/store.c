@@ -6,8 +6,9 @@
 #include "base/utf8.h"
 
 static const char *const type_names[] = {"HYBRID", "CPU", "GPU"};
-static const char *const state_names[] = {"open", "leased", "gpu_open",
-					  "gpu_leased", "done"};
+static const char *const state_names[] = {"open",        "leased", "gpu_open",
+					  "gpu_leased",  "done",   "check_open",
+					  "check_leased"};
 
 _Static_assert(sizeof(type_names) / sizeof(*type_names) == WORKER_TYPE_COUNT,
 	       "a name for each type");
@@ -72,31 +73,37 @@ int store_check_text(struct slice text, size_t max, const char *what,
 int store_count_get(struct store *store, int count, int64_t *out,
 		    struct cah_error *err)
 {
-	int rc = store_start(store, STMT_COUNTS_GET, NULL, 0, err);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
-		return cah_fail(err, CAH_EUNAVAILABLE,
-				"%s: its counts are gone", store->path);
-	*out = store_int(store, STMT_COUNTS_GET, count) + store->deltas[count];
+	enum stmt s = STMT_COUNTS_GET;
+	if (!store->has_counts) {
+		int rc = store_start(store, s, NULL, 0, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			return cah_fail(err, CAH_EUNAVAILABLE,
+					"%s: its counts are gone", store->path);
+		for (int i = 0; i < COUNT_COUNT; i++)
+			store->counts[i] = store_int(store, s, i);
+		store->has_counts = true;
+	}
+	*out = store->counts[count] + store->deltas[count];
 	return CAH_OK;
 }
 
 static int read_counts(struct store *store, struct store_counts *out,
 		       int64_t wall_s, struct cah_error *err)
 {
-	/* The first tells whether the row is there; it is read once. */
 	int rc = store_count_get(store, COUNT_PAIRS, &out->pairs, err);
-	if (rc != CAH_OK)
-		return rc;
-	for (int i = 0; i < JOB_STATE_COUNT; i++)
-		out->jobs[i] =
-			store_int(store, STMT_COUNTS_GET, COUNT_JOBS + i);
-	for (int i = 0; i < WORKER_TYPE_COUNT; i++)
-		out->workers[i] =
-			store_int(store, STMT_COUNTS_GET, COUNT_WORKERS + i);
-	rc = store_start(store, STMT_MINUTE_SUM,
-			 STORE_ARGS(arg_int(wall_s / 60)), err);
+	for (int i = 0; i < JOB_STATE_COUNT && rc == CAH_OK; i++)
+		rc = store_count_get(store, COUNT_JOBS + i, &out->jobs[i], err);
+	for (int i = 0; i < WORKER_TYPE_COUNT && rc == CAH_OK; i++)
+		rc = store_count_get(store, COUNT_WORKERS + i, &out->workers[i],
+				     err);
+	/* Those of calls before it in the group. */
+	if (rc == CAH_OK && store->map.has_minutes)
+		rc = save_all(store, err);
+	if (rc == CAH_OK)
+		rc = store_start(store, STMT_MINUTE_SUM,
+				 STORE_ARGS(arg_int(wall_s / 60)), err);
 	if (rc < 0)
 		return rc;
 	out->finished_last_hour = store_int(store, STMT_MINUTE_SUM, 0);
@@ -107,17 +114,34 @@ int store_get_counts(struct store *store, struct store_counts *out,
 		     int64_t wall_s, struct cah_error *err)
 {
 	memset(out, 0, sizeof(*out));
-	int rc = store_begin_read(store, err);
+	int rc = store_begin_peek(store, err);
 	if (rc != CAH_OK)
 		return rc;
 	return store_end(store, read_counts(store, out, wall_s, err), err);
+}
+
+int store_job_count(struct store *store, int64_t *out, enum worker_type type,
+		    struct cah_error *err)
+{
+	int64_t checks = 0;
+	*out = 0;
+	int rc = store_begin_peek(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	int state = type == WORKER_GPU ? JOB_GPU_OPEN : JOB_OPEN;
+	rc = store_count_get(store, COUNT_JOBS + state, out, err);
+	if (rc == CAH_OK && type == WORKER_HYBRID)
+		rc = store_count_get(store, COUNT_JOBS + JOB_CHECK_OPEN,
+				     &checks, err);
+	*out += checks;
+	return store_end(store, rc, err);
 }
 
 int store_banner_get(struct store *store, char out[STORE_URL_MAX + 1],
 		     struct cah_error *err)
 {
 	out[0] = '\0';
-	int rc = store_begin_read(store, err);
+	int rc = store_begin_peek(store, err);
 	if (rc != CAH_OK)
 		return rc;
 	rc = store_start(store, STMT_SETTING_GET,
@@ -140,6 +164,7 @@ int store_banner_set(struct store *store, struct slice text,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
+	store->has_changed = true;
 	rc = store_run(store, STMT_SETTING_SET,
 		       STORE_ARGS(arg_text(SLICE("banner")), arg_text(text)),
 		       err);

@@ -35,13 +35,15 @@ enum worker_type {
 };
 
 /* HYBRID and CPU workers take from the first queue, GPU ones from the second.
- */
+ * The last two: see store_set_verify. */
 enum job_state {
 	JOB_OPEN,     /* waits for a HYBRID or CPU worker */
 	JOB_LEASED,   /* one of them holds it */
 	JOB_GPU_OPEN, /* waits for a GPU worker, with the CPU worker's url */
 	JOB_GPU_LEASED,
 	JOB_DONE,
+	JOB_CHECK_OPEN, /* finished, but waits for a second opinion */
+	JOB_CHECK_LEASED,
 	JOB_STATE_COUNT,
 };
 
@@ -53,7 +55,7 @@ struct job {
 	int64_t end_id;
 	int piece; /* 0 or 1 */
 	enum job_state state;
-	int64_t pairs; /* of a finished one */
+	int64_t pairs; /* of a finished one, or one that is checked */
 	/* Who did it, or "": the holder's display name, the nicknames of who
 	 * left gpu_url and of who finished it. */
 	char holder[STORE_NAME_MAX + 1];
@@ -69,6 +71,10 @@ struct worker {
 	enum worker_type type;
 	int64_t job_number; /* 0: holds none */
 	int64_t jobs_completed;
+	/* Jobs that its nickname did or checked and another did too, and those
+	 * of them where the two did not agree; by store_worker_find only. */
+	int64_t checked;
+	int64_t disagreed;
 	int64_t first_seen_s; /* wall clock */
 	int64_t last_seen_s;  /* wall clock */
 };
@@ -116,12 +122,13 @@ CAH_MUST_CHECK int store_claim(struct store *store, struct cah_error *err);
 /* ---- groups ---- */
 
 /* Runs @run(@arg) in one transaction: what this thread calls in it joins it,
- * each call still all or nothing by itself, and is durable when store_group
- * returns CAH_OK. Where a database has to give up a transaction because of
- * another tracker's, @run is called again: its outcome must not depend on what
- * it did before. @is_write: whether a call of it may change something. Calls of
- * other threads wait meanwhile. Errors: whatever the calls returned, nothing of
- * the group is done. */
+ * sees what the calls before it did, is still all or nothing by itself, and is
+ * durable when store_group returns CAH_OK. Where a database has to give up a
+ * transaction because of another tracker's, @run is called again: its outcome
+ * must not depend on what it did before. @is_write: whether a call of it may
+ * change something. Calls of other threads wait meanwhile. Errors: whatever the
+ * calls returned, nothing of the group is done; so it is too when the database
+ * failed in one of them, all later ones then fail with CAH_EUNAVAILABLE. */
 typedef void (*store_group_fn)(void *arg);
 CAH_MUST_CHECK int store_group(struct store *store, bool is_write,
 			       store_group_fn run, void *arg,
@@ -138,6 +145,29 @@ void store_want_job(struct store *store, enum worker_type type);
  * at @now_s, and go on with their tokens and jobs. */
 CAH_MUST_CHECK int store_renew_leases(struct store *store, int64_t now_s,
 				      struct cah_error *err);
+
+/* ---- checking volunteers' work ---- */
+
+enum {
+	STORE_VERIFY_PAIRS = 5, /* default of .absolute */
+};
+#define STORE_VERIFY_RELATIVE 0.02 /* default of .relative */
+
+/* A share of the finished jobs is given once more, to a HYBRID worker of
+ * another nickname. Two counts agree where they differ by at most .absolute, or
+ * by at most .relative of the larger. Which jobs is decided by a secret. Until
+ * then the job is JOB_CHECK_OPEN: its first worker has the credit, but it does
+ * not count as done. Where they do not agree the credit is taken back and the
+ * job is open again. */
+struct store_verify {
+	double share; /* 0 (off) to 1 */
+	double relative;
+	int64_t absolute;
+};
+
+/* Before the first call, or between two. With share 0 (as after store_open) the
+ * next sweep closes what waits for a check. */
+void store_set_verify(struct store *store, const struct store_verify *verify);
 
 /* ---- jobs ---- */
 
@@ -181,6 +211,12 @@ CAH_MUST_CHECK int store_open_wat(struct store *store,
 /* Makes a job open again, whatever it was: its holder loses it, what it counted
  * is taken back. Errors: CAH_ENOTFOUND. */
 CAH_MUST_CHECK int store_job_reset(struct store *store, int64_t number,
+				   struct cah_error *err);
+
+/* What jobs there are for a worker of @type: open ones of its queue, for HYBRID
+ * also those that wait for a check. */
+CAH_MUST_CHECK int store_job_count(struct store *store, int64_t *out,
+				   enum worker_type type,
 				   struct cah_error *err);
 
 CAH_MUST_CHECK int store_get_counts(struct store *store,
@@ -233,7 +269,9 @@ CAH_MUST_CHECK int store_sweep(struct store *store, int64_t now_s,
 
 /* Gives the worker the open job of its queue with the lowest number; one that
  * it holds is given back first, and then it is the lowest number behind that
- * one, if any. Errors: CAH_ETIMEDOUT (unknown worker), CAH_ENOJOB. */
+ * one, if any. One that waits for a check goes first, but not to who gives one
+ * back. The names in @out are left empty. Errors: CAH_ETIMEDOUT (unknown
+ * worker), CAH_ENOJOB. */
 CAH_MUST_CHECK int store_job_take(struct store *store, struct job *out,
 				  struct slice token, enum worker_type type,
 				  int64_t now_s, int64_t wall_s,

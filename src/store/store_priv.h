@@ -1,16 +1,19 @@
 /* store_priv.h: what the files of the store share: the open book, its
- * statements, and the frame of a transaction.
+ * statements, and the frame of a call.
  *
- * Every call of store.h is store_begin, statements, store_end. Numbers of
- * things are not written one by one: store_count gathers what a transaction
- * changes, store_end writes it in one row. */
+ * Every call of store.h is store_begin_*, what it does, store_end. It reads
+ * rows of jobs and workers into the map (map.h), checks everything, and then
+ * changes them there; save.c writes what changed, once for a group of calls. */
 #ifndef STORE_STORE_PRIV_H
 #define STORE_STORE_PRIV_H
 
 #include "store/backend.h"
+#include "store/map.h"
 #include "store/store.h"
 
 #include <pthread.h>
+
+struct table;
 
 struct store {
 	const struct backend *backend;
@@ -18,9 +21,25 @@ struct store {
 	pthread_mutex_t lock; /* from store_begin to store_end */
 	pthread_t group_of; /* the thread inside of store_group, if is_group */
 	bool is_group;
-	bool is_spoilt;              /* a call of the group failed half way */
-	int64_t deltas[COUNT_COUNT]; /* of the transaction in progress */
-	int64_t kept[COUNT_COUNT];   /* of a group, before the call in it */
+	bool is_write;    /* the transaction may change something */
+	bool is_spoilt;   /* a call of the group failed half way */
+	bool has_changed; /* the call has begun to change something */
+	bool has_loaded;  /* the group's wants */
+	uint64_t call;    /* its number, for marks */
+
+	struct map map;
+	/* What the transaction changed of the counts and has not saved, and the
+	 * counts as they are saved, once asked for. */
+	int64_t deltas[COUNT_COUNT];
+	int64_t counts[COUNT_COUNT];
+	bool has_counts;
+	int64_t this_minute; /* of the last job finished in it, or 0 */
+	struct wants wants;
+
+	/* Who has which id, by board and nickname; only what was committed. */
+	struct table *leader_ids;
+	struct store_verify verify;
+	struct siphash_key verify_secret;
 };
 
 /* ---- transaction.c ---- */
@@ -32,15 +51,18 @@ CAH_MUST_CHECK int store_init(struct store *store,
 			      struct cah_error *err);
 void store_fini(struct store *store);
 
-/* Opens a transaction; the lock is held after CAH_OK only. A read sees one
- * moment of the book in all its statements. Within a group it is a part of the
- * group's. */
+/* Opens a transaction, or takes part in the group's; the lock is held after
+ * CAH_OK only. A read sees one moment of the book in all its statements, with
+ * all that the calls before it in the group did; a peek does not look at what
+ * these wrote, but for the counts. */
 CAH_MUST_CHECK int store_begin_read(struct store *store, struct cah_error *err);
+CAH_MUST_CHECK int store_begin_peek(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int store_begin_write(struct store *store,
 				     struct cah_error *err);
 
-/* Commits where @rc is CAH_OK, else takes all back; lets go of the lock.
- * Returns @rc, or what the commit failed with. */
+/* Ends the call, which did what it does where @rc is CAH_OK, else nothing: one
+ * that had begun to change something spoils its group. Returns @rc, or what the
+ * commit failed with. */
 CAH_MUST_CHECK int store_end(struct store *store, int rc,
 			     struct cah_error *err);
 
@@ -79,6 +101,11 @@ int64_t store_int(struct store *store, enum stmt stmt, int column);
 void store_text(struct store *store, enum stmt stmt, int column, char *out,
 		size_t cap);
 
+/* ---- save.c ---- */
+
+/* Hands the database all that the map holds and it does not have. */
+CAH_MUST_CHECK int save_all(struct store *store, struct cah_error *err);
+
 /* ---- store.c ---- */
 
 static inline void store_count(struct store *store, int count, int64_t delta)
@@ -112,60 +139,51 @@ CAH_MUST_CHECK int name_propose(char out[STORE_NAME_MAX + 1], int attempt,
 
 /* ---- job.c ---- */
 
-/* Errors: CAH_ENOTFOUND. */
-CAH_MUST_CHECK int job_load(struct store *store, struct job_row *out,
-			    int64_t number, struct cah_error *err);
+/* A change of a job stands between the two: what it counts is taken out of the
+ * counts, and put back in. No error can come between. */
+void job_unbook(struct store *store, struct job_row *row);
+void job_rebook(struct store *store, struct job_row *row);
 
-/* Writes @row over the job, whose state was @old; keeps the counts. */
-CAH_MUST_CHECK int job_save(struct store *store, const struct job_row *row,
-			    enum job_state old, struct cah_error *err);
+/* The job is open and nobody had it; between the two. */
+void job_clear(struct job_row *row);
 
-CAH_MUST_CHECK int job_set_gpu_url(struct store *store, int64_t number,
-				   struct slice url, struct cah_error *err);
-
-/* The job's holder, if any, holds nothing any more; the job stays. */
-CAH_MUST_CHECK int job_drop_holder(struct store *store, struct job_row *row,
-				   struct cah_error *err);
-
-/* The statement is at a row of the JOB_* queries. */
-void job_fill(struct store *store, enum stmt stmt, struct job *out);
+/* Whoever held it gave up; rebooks. */
+void job_give_back(struct store *store, struct job_row *row);
 
 /* ---- worker.c ---- */
 
-/* Errors: CAH_ETIMEDOUT. */
-CAH_MUST_CHECK int worker_load(struct store *store, struct worker_row *out,
-			       struct slice token, enum worker_type type,
-			       struct cah_error *err);
-
 /* Writes down that it was heard of. */
-CAH_MUST_CHECK int worker_touch(struct store *store,
-				const struct worker_row *row, int64_t now_s,
-				int64_t wall_s, struct cah_error *err);
+void worker_touch(struct store *store, struct worker_row *row, int64_t now_s,
+		  int64_t wall_s);
 
-/* The job @number (0: none) of a worker is open again; the worker's row is not
- * written. */
-CAH_MUST_CHECK int worker_give_back(struct store *store, int64_t number,
-				    struct cah_error *err);
+/* What it holds from now on, 0 for nothing. */
+void worker_set_job(struct store *store, struct worker_row *row, int64_t job);
 
 /* ---- leaderboard.c ---- */
 
-/* One more job with @pairs for @nickname; *leader is who that is. */
-CAH_MUST_CHECK int leader_credit(struct store *store, int64_t *leader,
-				 enum board board, struct slice nickname,
-				 int64_t pairs, struct cah_error *err);
+/* Who @nickname is on the board, made if missing where @may_make, else 0. */
+CAH_MUST_CHECK int leader_find(struct store *store, int64_t *id,
+			       enum board board, struct slice nickname,
+			       bool may_make, struct cah_error *err);
 
-/* Takes that back; 0 is nobody. */
-CAH_MUST_CHECK int leader_debit(struct store *store, int64_t leader,
-				int64_t pairs, struct cah_error *err);
+/* After a commit: what leader_find made may be remembered. */
+void leader_remember(struct store *store);
 
-/* The job is done with @pairs, for @nickname; @row is changed, not written. */
-CAH_MUST_CHECK int leader_close_job(struct store *store, struct job_row *row,
-				    struct slice nickname, int64_t pairs,
-				    int64_t wall_s, struct cah_error *err);
+/* ---- verify.c ---- */
 
-/* What the job counted on either board is taken back, and its gpu_url with it;
- * @row is changed, not written. */
-CAH_MUST_CHECK int leader_undo_job(struct store *store, struct job_row *row,
-				   struct cah_error *err);
+/* Whether the finished job @number is to be checked. */
+bool verify_is_due(const struct store *store, int64_t number);
+
+/* Whether two counts of a job agree. */
+bool verify_agrees(const struct store *store, int64_t a, int64_t b);
+
+/* A job to be checked by a worker of @nickname; *out NULL where there is none.
+ */
+CAH_MUST_CHECK int verify_pick(struct store *store, struct job_row **out,
+			       struct slice nickname, struct cah_error *err);
+
+/* The sweep's: without checking, nothing waits for it. */
+CAH_MUST_CHECK int verify_close_waiting(struct store *store,
+					struct cah_error *err);
 
 #endif

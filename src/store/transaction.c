@@ -1,13 +1,21 @@
 /* Transactions: of one call, or of a group of calls that share one, and with it
- * the one wait for the disk.
+ * the one wait for the disk. A call alone is a group of one.
  *
- * Within a group each call is all or nothing by itself: a savepoint is set
- * before it. */
+ * A call checks everything before it changes anything, so that one that fails
+ * leaves the others of its group alone; only the database itself can fail half
+ * way, and then nothing of the group may stay. */
+#include "base/arena.h"
 #include "base/fail.h"
+#include "base/table.h"
 #include "store/sqlite.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+enum {
+	LEADERS_KNOWN = 100000, /* ids kept in memory */
+	WANTS_MAX = 4096,       /* of one group; others are read when needed */
+};
 
 /* ---- opening and closing ---- */
 
@@ -17,14 +25,21 @@ int store_init(struct store *store, const struct backend *backend,
 	store->backend = backend;
 	pthread_mutex_init(&store->lock, NULL);
 	store->path = strdup(path);
-	if (store->path == NULL)
+	store->wants.tokens = calloc(WANTS_MAX, sizeof(*store->wants.tokens));
+	if (store->path == NULL || store->wants.tokens == NULL)
 		return cah_fail(err, CAH_ENOMEM, "%s: out of memory", path);
-	return CAH_OK;
+	siphash_key_new(&store->verify_secret);
+	int rc = map_init(&store->map, err);
+	return rc != CAH_OK ? rc
+			    : table_new(&store->leader_ids, LEADERS_KNOWN, err);
 }
 
 void store_fini(struct store *store)
 {
 	pthread_mutex_destroy(&store->lock);
+	table_free(store->leader_ids);
+	map_fini(&store->map);
+	free(store->wants.tokens);
 	free(store->path);
 }
 
@@ -68,43 +83,63 @@ static bool is_in_group(const struct store *store)
 	       pthread_equal(store->group_of, pthread_self());
 }
 
-static int write_counts(struct store *store, struct cah_error *err)
-{
-	struct arg args[COUNT_COUNT];
-	bool is_changed = false;
-	for (int i = 0; i < COUNT_COUNT; i++) {
-		args[i] = arg_int(store->deltas[i]);
-		is_changed |= store->deltas[i] != 0;
-	}
-	if (!is_changed)
-		return CAH_OK;
-	return store_run(store, STMT_COUNTS_ADD, args, COUNT_COUNT, err);
-}
-
 static int open_one(struct store *store, bool is_write, struct cah_error *err)
 {
 	pthread_mutex_lock(&store->lock);
 	int rc = store->backend->begin(store, is_write, err);
-	if (rc != CAH_OK)
+	if (rc != CAH_OK) {
 		pthread_mutex_unlock(&store->lock);
-	else
-		memset(store->deltas, 0, sizeof(store->deltas));
-	return rc;
+		return rc;
+	}
+	store->is_write = is_write;
+	store->has_changed = false;
+	store->has_counts = false;
+	store->this_minute = 0;
+	memset(store->deltas, 0, sizeof(store->deltas));
+	return CAH_OK;
 }
 
 static int close_one(struct store *store, int rc, struct cah_error *err)
 {
-	if (rc == CAH_OK)
-		rc = write_counts(store, err);
-	if (rc == CAH_OK)
+	if (rc == CAH_OK && store->is_write)
+		rc = save_all(store, err);
+	bool is_kept = false;
+	if (rc == CAH_OK) {
 		rc = store->backend->commit(store, err);
-	else
+		is_kept = rc == CAH_OK;
+	} else {
 		store->backend->rollback(store);
+	}
+	if (is_kept)
+		leader_remember(store);
+	map_clear(&store->map);
+	store->wants.token_count = 0;
+	memset(store->wants.open, 0, sizeof(store->wants.open));
 	pthread_mutex_unlock(&store->lock);
 	return rc;
 }
 
 /* ---- a call, alone or in a group ---- */
+
+/* What was wanted is read once, by the first call. */
+static int load_wanted(struct store *store, struct cah_error *err)
+{
+	if (store->has_loaded || !store->is_write)
+		return CAH_OK;
+	store->has_loaded = true;
+	return map_load(store, err);
+}
+
+static int make_room(struct store *store, struct cah_error *err)
+{
+	if (map_has_room(&store->map))
+		return CAH_OK;
+	int rc = save_all(store, err);
+	/* Who was made in this group is found again by asking. */
+	if (rc == CAH_OK)
+		map_clear(&store->map);
+	return rc;
+}
 
 static int join(struct store *store, struct cah_error *err)
 {
@@ -112,44 +147,56 @@ static int join(struct store *store, struct cah_error *err)
 		return cah_fail(err, CAH_EUNAVAILABLE,
 				"%s: a call before this one failed half way",
 				store->path);
-	memcpy(store->kept, store->deltas, sizeof(store->kept));
-	int rc = store_run(store, STMT_SAVE, NULL, 0, err);
+	store->has_changed = false;
+	int rc = load_wanted(store, err);
+	if (rc == CAH_OK)
+		rc = make_room(store, err);
 	store->is_spoilt = rc != CAH_OK;
 	return rc;
 }
 
-static int leave(struct store *store, int rc, struct cah_error *err)
+static int begin(struct store *store, bool is_write, struct cah_error *err)
 {
-	struct cah_error ignored;
-	int undone = CAH_OK;
-	if (rc != CAH_OK) {
-		memcpy(store->deltas, store->kept, sizeof(store->deltas));
-		undone = store_run(store, STMT_UNDO, NULL, 0, &ignored);
-	}
-	if (undone == CAH_OK)
-		undone = store_run(store, STMT_KEEP, NULL, 0, &ignored);
-	store->is_spoilt = undone != CAH_OK;
-	if (rc == CAH_OK && undone != CAH_OK && err != NULL)
-		*err = ignored;
-	return rc != CAH_OK ? rc : undone;
+	/* In a group that only reads nothing would be written. */
+	assert(!is_write || !is_in_group(store) || store->is_write);
+	store->call++;
+	return is_in_group(store) ? join(store, err)
+				  : open_one(store, is_write, err);
 }
 
-int store_begin_read(struct store *store, struct cah_error *err)
+int store_begin_peek(struct store *store, struct cah_error *err)
 {
-	return is_in_group(store) ? join(store, err)
-				  : open_one(store, false, err);
+	return begin(store, false, err);
 }
 
 int store_begin_write(struct store *store, struct cah_error *err)
 {
-	return is_in_group(store) ? join(store, err)
-				  : open_one(store, true, err);
+	return begin(store, true, err);
+}
+
+int store_begin_read(struct store *store, struct cah_error *err)
+{
+	int rc = begin(store, false, err);
+	if (rc != CAH_OK || !store->is_write)
+		return rc;
+	rc = save_all(store, err);
+	store->is_spoilt = rc != CAH_OK;
+	return rc;
+}
+
+/* Of errors, those are the database's. */
+static bool is_trouble(int rc)
+{
+	return rc == CAH_EUNAVAILABLE || rc == CAH_ENOMEM;
 }
 
 int store_end(struct store *store, int rc, struct cah_error *err)
 {
-	return is_in_group(store) ? leave(store, rc, err)
-				  : close_one(store, rc, err);
+	if (!is_in_group(store))
+		return close_one(store, rc, err);
+	if (rc != CAH_OK && (store->has_changed || is_trouble(rc)))
+		store->is_spoilt = true;
+	return rc;
 }
 
 /* ---- groups ---- */
@@ -164,6 +211,7 @@ int store_group(struct store *store, bool is_write, store_group_fn run,
 	store->group_of = pthread_self();
 	store->is_group = true;
 	store->is_spoilt = false;
+	store->has_loaded = false;
 	run(arg);
 	store->is_group = false;
 	if (store->is_spoilt)
@@ -175,14 +223,20 @@ int store_group(struct store *store, bool is_write, store_group_fn run,
 
 void store_want_worker(struct store *store, struct slice token)
 {
-	(void)store;
-	(void)token;
+	struct wants *wants = &store->wants;
+	struct slice copy;
+	if (!is_in_group(store) || token.len != STORE_TOKEN_LEN ||
+	    wants->token_count == WANTS_MAX ||
+	    map_text(&store->map, &copy, token, NULL) != CAH_OK)
+		return;
+	wants->tokens[wants->token_count++] = copy;
 }
 
 void store_want_job(struct store *store, enum worker_type type)
 {
-	(void)store;
-	(void)type;
+	if (is_in_group(store))
+		store->wants
+			.open[type == WORKER_GPU ? QUEUE_GPU : QUEUE_FIRST]++;
 }
 
 /* ---- statements ---- */

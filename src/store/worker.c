@@ -9,56 +9,29 @@
 
 enum {
 	NAME_ATTEMPTS = 16, /* the last ones out of 100,000,000 numbers */
+	SWEEP_BATCH = 500,
 };
 
 /* ---- one worker ---- */
 
-int worker_load(struct store *store, struct worker_row *out, struct slice token,
-		enum worker_type type, struct cah_error *err)
-{
-	enum stmt s = STMT_WORKER_LOAD;
-	int rc = 0;
-	if (token.len == STORE_TOKEN_LEN)
-		rc = store_start(store, s,
-				 STORE_ARGS(arg_text(token), arg_int(type)),
-				 err);
-	if (rc == 0)
-		return cah_fail(err, CAH_ETIMEDOUT,
-				"the worker is unknown or timed out");
-	if (rc < 0)
-		return rc;
-	out->id = store_int(store, s, 0);
-	out->job = store_int(store, s, 1);
-	out->alive_s = store_int(store, s, 2);
-	out->last_seen_s = store_int(store, s, 3);
-	store_text(store, s, 4, out->nickname, sizeof(out->nickname));
-	return CAH_OK;
-}
-
-int worker_touch(struct store *store, const struct worker_row *row,
-		 int64_t now_s, int64_t wall_s, struct cah_error *err)
+void worker_touch(struct store *store, struct worker_row *row, int64_t now_s,
+		  int64_t wall_s)
 {
 	/* Twice within a second costs no write. */
 	if (row->alive_s == now_s && row->last_seen_s == wall_s)
-		return CAH_OK;
-	return store_run(
-		store, STMT_WORKER_ALIVE,
-		STORE_ARGS(arg_int(row->id), arg_int(now_s), arg_int(wall_s)),
-		err);
+		return;
+	store->has_changed = true;
+	row->alive_s = now_s;
+	row->last_seen_s = wall_s;
+	row->sets_alive = true;
+	row->is_dirty = true;
 }
 
-int worker_give_back(struct store *store, int64_t number, struct cah_error *err)
+void worker_set_job(struct store *store, struct worker_row *row, int64_t job)
 {
-	if (number == 0)
-		return CAH_OK;
-	struct job_row row = {0};
-	int rc = job_load(store, &row, number, err);
-	if (rc != CAH_OK)
-		return rc;
-	enum job_state old = row.state;
-	row.state = old == JOB_GPU_LEASED ? JOB_GPU_OPEN : JOB_OPEN;
-	row.holder = 0;
-	return job_save(store, &row, old, err);
+	store->has_changed = true;
+	row->job = job;
+	row->is_dirty = true;
 }
 
 static void fill(struct store *store, enum stmt stmt, struct worker *out)
@@ -73,39 +46,54 @@ static void fill(struct store *store, enum stmt stmt, struct worker *out)
 	out->jobs_completed = store_int(store, stmt, 6);
 	out->first_seen_s = store_int(store, stmt, 7);
 	out->last_seen_s = store_int(store, stmt, 8);
+	out->checked = out->disagreed = 0;
 }
 
 /* ---- coming ---- */
 
-static int choose_name(struct store *store, char out[STORE_NAME_MAX + 1],
-		       struct cah_error *err)
+/* Returns 1 with the new worker's id, or 0 where the name is taken, or an
+ * error. */
+static int add_named(struct store *store, int64_t *id,
+		     const struct worker *worker, int64_t now_s,
+		     struct cah_error *err)
 {
-	for (int i = 0; i < NAME_ATTEMPTS; i++) {
-		int rc = name_propose(out, i, err);
-		if (rc == CAH_OK)
-			rc = store_start(store, STMT_WORKER_NAME_TAKEN,
-					 STORE_ARGS(arg_text(slice_of(out))),
-					 err);
-		if (rc <= 0)
-			return rc;
-	}
-	return cah_fail(err, CAH_EUNAVAILABLE, "no name is free");
+	enum stmt s = STMT_WORKER_ADD;
+	int rc =
+		store_start(store, s,
+			    STORE_ARGS(arg_text(slice_of(worker->token)),
+				       arg_text(slice_of(worker->display_name)),
+				       arg_text(slice_of(worker->nickname)),
+				       arg_int(worker->type), arg_int(now_s),
+				       arg_int(worker->first_seen_s)),
+			    err);
+	if (rc == 1)
+		*id = store_int(store, s, 0);
+	return rc;
 }
 
 static int add(struct store *store, struct worker *worker, int64_t now_s,
 	       struct cah_error *err)
 {
-	int rc = choose_name(store, worker->display_name, err);
-	if (rc != CAH_OK)
+	struct worker_row row = {
+		.type = worker->type,
+		.alive_s = now_s,
+		.last_seen_s = worker->first_seen_s,
+	};
+	int rc = 0;
+	for (int i = 0; i < NAME_ATTEMPTS && rc == 0; i++) {
+		rc = name_propose(worker->display_name, i, err);
+		if (rc == CAH_OK)
+			rc = add_named(store, &row.id, worker, now_s, err);
+	}
+	if (rc == 0)
+		return cah_fail(err, CAH_EUNAVAILABLE, "no name is free");
+	if (rc < 0)
 		return rc;
+	store->has_changed = true;
 	store_count(store, COUNT_WORKERS + (int)worker->type, 1);
-	return store_run(store, STMT_WORKER_ADD,
-			 STORE_ARGS(arg_text(slice_of(worker->token)),
-				    arg_text(slice_of(worker->display_name)),
-				    arg_text(slice_of(worker->nickname)),
-				    arg_int(worker->type), arg_int(now_s),
-				    arg_int(worker->first_seen_s)),
-			 err);
+	memcpy(row.token, worker->token, sizeof(row.token));
+	memcpy(row.nickname, worker->nickname, sizeof(row.nickname));
+	return map_put_worker(store, &row, err);
 }
 
 int store_worker_new(struct store *store, struct worker *out,
@@ -141,6 +129,8 @@ int store_worker_find(struct store *store, struct worker *out,
 			 err);
 	if (rc == 1) {
 		fill(store, STMT_WORKER_FIND, out);
+		out->checked = store_int(store, STMT_WORKER_FIND, 9);
+		out->disagreed = store_int(store, STMT_WORKER_FIND, 10);
 		rc = CAH_OK;
 	} else if (rc == 0) {
 		rc = cah_fail(err, CAH_ENOTFOUND, "there is no such worker");
@@ -156,12 +146,12 @@ int store_worker_alive(struct store *store, bool *alive, struct slice token,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row row = {0};
-	rc = worker_load(store, &row, token, type, err);
+	struct worker_row *row;
+	rc = map_worker(store, &row, token, type, err);
 	if (rc == CAH_ETIMEDOUT)
 		return store_end(store, CAH_OK, err);
 	if (rc == CAH_OK)
-		rc = worker_touch(store, &row, now_s, wall_s, err);
+		worker_touch(store, row, now_s, wall_s);
 	rc = store_end(store, rc, err);
 	*alive = rc == CAH_OK;
 	return rc;
@@ -177,16 +167,19 @@ int store_worker_progress(struct store *store, struct slice token,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row row = {0};
-	rc = worker_load(store, &row, token, type, err);
+	struct worker_row *row;
+	struct slice copy;
+	rc = map_worker(store, &row, token, type, err);
 	if (rc == CAH_ETIMEDOUT)
 		return store_end(store, CAH_OK, err);
 	if (rc == CAH_OK)
-		rc = worker_touch(store, &row, now_s, wall_s, err);
-	if (rc == CAH_OK)
-		rc = store_run(store, STMT_WORKER_PROGRESS,
-			       STORE_ARGS(arg_int(row.id), arg_text(progress)),
-			       err);
+		rc = map_text(&store->map, &copy, progress, err);
+	if (rc == CAH_OK) {
+		worker_touch(store, row, now_s, wall_s);
+		store->has_changed = true;
+		row->progress = copy;
+		row->sets_progress = row->is_dirty = true;
+	}
 	return store_end(store, rc, err);
 }
 
@@ -220,15 +213,20 @@ int store_workers(struct store *store, struct worker *out, size_t cap,
 
 /* ---- going ---- */
 
-static int take_out(struct store *store, int64_t id, int64_t job, int type,
+static int take_out(struct store *store, struct worker_row *row,
 		    struct cah_error *err)
 {
-	int rc = worker_give_back(store, job, err);
-	if (rc != CAH_OK)
-		return rc;
-	store_count(store, COUNT_WORKERS + type, -1);
-	return store_run(store, STMT_WORKER_DELETE, STORE_ARGS(arg_int(id)),
-			 err);
+	struct job_row *job = NULL;
+	if (row->job != 0) {
+		int rc = map_job(store, &job, row->job, err);
+		if (rc != CAH_OK)
+			return rc;
+		job_give_back(store, job);
+	}
+	store_count(store, COUNT_WORKERS + (int)row->type, -1);
+	worker_set_job(store, row, 0);
+	row->is_gone = true;
+	return CAH_OK;
 }
 
 int store_worker_bye(struct store *store, struct slice token,
@@ -237,34 +235,63 @@ int store_worker_bye(struct store *store, struct slice token,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row row = {0};
-	rc = worker_load(store, &row, token, type, err);
+	struct worker_row *row;
+	rc = map_worker(store, &row, token, type, err);
 	if (rc == CAH_OK)
-		rc = take_out(store, row.id, row.job, (int)type, err);
+		rc = take_out(store, row, err);
 	return store_end(store, rc, err);
+}
+
+/* The ids of up to SWEEP_BATCH of them; returns how many, or an error. */
+static int list_stale(struct store *store, int64_t ids[SWEEP_BATCH], int type,
+		      int64_t since_s, struct cah_error *err)
+{
+	enum stmt s = STMT_WORKER_STALE;
+	int n = 0;
+	int rc = store_start(store, s,
+			     STORE_ARGS(arg_int(type), arg_int(since_s),
+					arg_int(SWEEP_BATCH)),
+			     err);
+	for (; rc == 1; rc = store_next(store, s, err))
+		ids[n++] = store_int(store, s, 0);
+	return rc < 0 ? rc : n;
+}
+
+/* Saves after each batch, else the next would find the same ones. */
+static int sweep_type(struct store *store, int type, int64_t since_s,
+		      int64_t *count, struct cah_error *err)
+{
+	int64_t ids[SWEEP_BATCH];
+	int n = SWEEP_BATCH, rc = CAH_OK;
+	while (n == SWEEP_BATCH && rc == CAH_OK) {
+		n = list_stale(store, ids, type, since_s, err);
+		if (n < 0)
+			return n;
+		for (int i = 0; i < n && rc == CAH_OK; i++) {
+			struct worker_row *row;
+			rc = map_worker_of_id(store, &row, ids[i], err);
+			if (rc == CAH_OK)
+				rc = take_out(store, row, err);
+		}
+		*count += n;
+		if (rc == CAH_OK)
+			rc = save_all(store, err);
+	}
+	return rc;
 }
 
 int store_sweep(struct store *store, int64_t now_s, int64_t idle_s,
 		int64_t *count, struct cah_error *err)
 {
-	enum stmt s = STMT_WORKER_STALE;
 	*count = 0;
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	for (int type = 0; type < WORKER_TYPE_COUNT && rc == CAH_OK;) {
-		rc = store_start(
-			store, s,
-			STORE_ARGS(arg_int(type), arg_int(now_s - idle_s)),
-			err);
-		if (rc == 0)
-			type++;
-		if (rc <= 0)
-			continue;
-		rc = take_out(store, store_int(store, s, 0),
-			      store_int(store, s, 1), type, err);
-		*count += 1;
-	}
+	rc = save_all(store, err);
+	for (int type = 0; type < WORKER_TYPE_COUNT && rc == CAH_OK; type++)
+		rc = sweep_type(store, type, now_s - idle_s, count, err);
+	if (rc == CAH_OK)
+		rc = verify_close_waiting(store, err);
 	rc = store_end(store, rc, err);
 	if (rc != CAH_OK)
 		*count = 0;
@@ -277,7 +304,12 @@ int store_renew_leases(struct store *store, int64_t now_s,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = store_run(store, STMT_WORKER_RENEW, STORE_ARGS(arg_int(now_s)),
-		       err);
+	rc = save_all(store, err);
+	store->has_changed = true;
+	if (rc == CAH_OK)
+		rc = store_run(store, STMT_WORKER_RENEW,
+			       STORE_ARGS(arg_int(now_s)), err);
+	/* What is in the map has another time. */
+	map_clear(&store->map);
 	return store_end(store, rc, err);
 }

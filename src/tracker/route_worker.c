@@ -35,15 +35,14 @@ int route_new(struct request *request, struct cah_error *err)
 int route_job_count(struct request *request, struct cah_error *err)
 {
 	enum worker_type type;
-	struct store_counts counts;
+	int64_t count = 0;
 	int rc = request_query_type(request, &type, err);
 	if (rc == CAH_OK)
-		rc = store_get_counts(request->tracker->store, &counts,
-				      request->wall_s, err);
+		rc = store_job_count(request->tracker->store, &count, type,
+				     err);
 	if (rc != CAH_OK)
 		return rc;
-	enum job_state state = type == WORKER_GPU ? JOB_GPU_OPEN : JOB_OPEN;
-	buf_printf(&request->out, "%" PRId64, counts.jobs[state]);
+	buf_printf(&request->out, "%" PRId64, count);
 	return CAH_OK;
 }
 

@@ -528,7 +528,7 @@ static void recount(const char *path)
 		{"SELECT hybrid + cpu + gpu FROM counts",
 		 "SELECT count(*) FROM workers"},
 		{"SELECT leaders + cpu_leaders FROM counts",
-		 "SELECT count(*) FROM leaders"},
+		 "SELECT count(*) FROM leaders WHERE jobs > 0"},
 		{"SELECT wats FROM counts", "SELECT count(*) FROM wats"},
 		{"SELECT pairs FROM counts", "SELECT sum(pairs) FROM jobs"},
 		{"SELECT pairs FROM counts", "SELECT sum(pairs) FROM leaders"},
