@@ -321,7 +321,8 @@ static int run(struct jobs *jobs, const char *name, struct cah_error *err)
 		if (jobs->state < 0)
 			return cah_fail(err, CAH_EINVALID,
 					"--state: '%s' is none of open, "
-					"leased, gpu_open, gpu_leased, done",
+					"leased, gpu_open, gpu_leased, done, "
+					"check_open, check_leased",
 					jobs->state_name);
 	}
 	int rc = CAH_OK;
@@ -350,8 +351,9 @@ static const struct opt opts[] = {
 	{"base-url", "URL", "goes before relative paths; '': they are files",
 	 OPT_TEXT, &settings.base_url, 0, 0},
 	{"state", "STATE",
-	 "list only: open, leased, gpu_open, gpu_leased, done", OPT_TEXT,
-	 &settings.state_name, 0, 0},
+	 "list only: open, leased, gpu_open, gpu_leased, done, check_open, "
+	 "check_leased",
+	 OPT_TEXT, &settings.state_name, 0, 0},
 	{"limit", "N", "list so many at most", OPT_INT, &settings.limit, 0,
 	 1e12},
 	{"offset", "N", "leave out the first ones of the list", OPT_INT,

@@ -237,6 +237,8 @@ def test_count(jobs, put):
         "gpu_open": 0,
         "gpu_leased": 0,
         "done": 0,
+        "check_open": 0,
+        "check_leased": 0,
         "total": 10,
         "pairs": 0,
         "finished_last_hour": 0,
