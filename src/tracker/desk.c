@@ -284,6 +284,7 @@ int desk_new(struct desk **out, struct tracker *tracker, struct cah_error *err)
 		desk_free(desk);
 		return cah_fail_errno(err, why, "tracker: desk");
 	}
+	(void)pthread_setname_np(desk->thread, "cah-desk");
 	*out = desk;
 	return CAH_OK;
 }

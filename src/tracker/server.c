@@ -19,6 +19,9 @@
 #include <unistd.h>
 
 enum {
+	/* A round hands so many to the desk before it is at its end, so that
+	 * both threads have something to do. */
+	HAND_OVER_AT = 16,
 	STOP_POLL_MS = 10,
 	OTHER_FILES = 64, /* open ones that are no connections */
 };
@@ -91,6 +94,8 @@ static enum MHD_Result finish(struct server *server, struct request *request)
 	MHD_suspend_connection(request->connection);
 	chain_add(&server->gathered, request);
 	server->at_desk++;
+	if (server->gathered.count >= HAND_OVER_AT)
+		desk_put(server->tracker->desk, &server->gathered);
 	return MHD_YES;
 }
 
@@ -278,6 +283,7 @@ int server_start(struct tracker *tracker, struct cah_error *err)
 	if (why != 0)
 		return cah_fail_errno(err, why, "server: thread");
 	server->is_running = true;
+	(void)pthread_setname_np(server->thread, "cah-http");
 	return CAH_OK;
 }
 

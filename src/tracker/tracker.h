@@ -20,7 +20,7 @@ enum {
 	TRACKER_SWEEP_MAX_MS = 60000, /* between two sweeps at most */
 	TRACKER_CONNECTION_S = 30,    /* a connection that says nothing */
 	TRACKER_HEADERS_MAX =
-		32 * 1024, /* bytes of a request before its body */
+		16 * 1024, /* bytes of a request before its body */
 };
 
 /* Everything is borrowed; strings are copied by tracker_start, the store and
