@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <microhttpd.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 enum {
@@ -34,10 +35,9 @@ static struct request *take_spare(struct tracker *tracker)
 		tracker->spare_count--;
 		return request;
 	}
-	request = calloc(1, sizeof(*request));
+	request = malloc(sizeof(*request));
 	if (request == NULL)
 		return NULL;
-	request->tracker = tracker;
 	buf_init(&request->uri, REQUEST_URI_MAX);
 	buf_init(&request->raw_body, WIRE_LIST_BODY_MAX);
 	buf_init(&request->out, REQUEST_ANSWER_MAX);
@@ -84,21 +84,12 @@ struct request *request_new(struct tracker *tracker, const char *uri)
 	struct request *request = take_spare(tracker);
 	if (request == NULL)
 		return NULL;
-	request->next = NULL;
-	request->connection = NULL;
-	request->method = NULL;
-	request->is_routed = false;
-	request->is_begun = false;
+	memset(&request->next, 0,
+	       offsetof(struct request, path) - offsetof(struct request, next));
 	request->path.count = 0;
 	request->query.count = 0;
-	request->received = 0;
-	request->counted = 0;
-	request->same = NULL;
+	request->tracker = tracker;
 	request->users = 1;
-	request->is_done = false;
-	request->is_refused = false;
-	request->is_unframed = false;
-	request->status = 0;
 	if (buf_add_text(&request->uri, uri) == CAH_OK)
 		return request;
 	put_spare(request);

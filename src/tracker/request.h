@@ -58,21 +58,22 @@ struct tracker {
 };
 
 struct request {
+	/* These keep their memory from request to request; what follows begins
+	 * zeroed. */
+	struct buf uri; /* as in the request line, with a NUL */
+	struct buf raw_body;
+	struct buf out;
+
 	struct request *next; /* of a chain, or of the spare ones */
 	struct tracker *tracker;
 	struct MHD_Connection *connection;
 	const char *method; /* borrowed from the connection */
-	struct buf uri;     /* as in the request line, with a NUL */
 	enum wire_route route;
 	bool is_routed;
-	bool is_begun; /* its headers have been looked at */
-	struct wire_path path;
-	struct wire_query query;
-	struct buf raw_body;
+	bool is_begun;   /* its headers have been looked at */
 	size_t received; /* bytes of the body, with those thrown away */
 	size_t counted;  /* of them in tracker->body_bytes */
 	struct wire_body body;
-	struct buf out;
 	struct request *same; /* whose answer is this one's too, or NULL */
 	int users;            /* itself and those whose @same it is */
 	bool is_done;         /* has an answer */
@@ -83,6 +84,10 @@ struct request {
 	int status;     /* what was answered */
 	int64_t now_s;  /* monotonic */
 	int64_t wall_s; /* since 1970 */
+
+	/* Large, and not zeroed. */
+	struct wire_path path;
+	struct wire_query query;
 };
 
 /* Makes a request of the line's URI. NULL when out of memory. The server's

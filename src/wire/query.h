@@ -20,9 +20,10 @@ struct wire_field {
 };
 
 struct wire_query {
-	char bytes[WIRE_QUERY_MAX];
-	struct wire_field fields[WIRE_QUERY_FIELDS_MAX]; /* in bytes */
 	size_t count;
+	struct wire_field fields[WIRE_QUERY_FIELDS_MAX]; /* in bytes */
+	/* The last, so that a short one touches little memory. */
+	char bytes[WIRE_QUERY_MAX];
 };
 
 /* Takes @raw, what follows the '?', apart. Errors: CAH_EINVALID (too long, too

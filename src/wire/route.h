@@ -47,9 +47,10 @@ enum wire_route {
 /* A path taken apart: double slashes are one, a final one is dropped, each
  * segment is decoded. */
 struct wire_path {
-	char bytes[WIRE_PATH_MAX];
-	struct slice segments[WIRE_SEGMENTS_MAX]; /* in bytes */
 	size_t count;                             /* 0 for "/" */
+	struct slice segments[WIRE_SEGMENTS_MAX]; /* in bytes */
+	/* The last, so that a short one touches little memory. */
+	char bytes[WIRE_PATH_MAX];
 };
 
 /* Takes @raw, the path of a request line, apart. Errors: CAH_ENOTFOUND (too

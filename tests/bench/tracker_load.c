@@ -87,6 +87,7 @@ struct client {
 	size_t head_len;
 	size_t body_left; /* after the head was read */
 	bool has_head;
+	bool is_done; /* a job, since it has its token */
 	int status;
 };
 
@@ -100,6 +101,7 @@ struct load {
 	char *scratch;
 	int64_t until_ns;
 	int64_t left;    /* workers to register yet */
+	int64_t joined;  /* workers registered */
 	size_t running;  /* clients that wait for an answer */
 	uint64_t cycles; /* of all */
 	size_t longest;
@@ -115,9 +117,9 @@ static int format_call(const struct load *load, const struct client *client,
 	switch (client->call) {
 	case CALL_NEW:
 		return snprintf(out, SENT_MAX,
-				"GET /api/new?nickname=load-%zu&type=HYBRID "
-				"HTTP/1.1\r\nHost: x\r\n\r\n",
-				(size_t)(client - load->clients));
+				"GET /api/new?nickname=load-%" PRId64
+				"&type=HYBRID HTTP/1.1\r\nHost: x\r\n\r\n",
+				load->joined);
 	case CALL_GET:
 		return snprintf(out, SENT_MAX,
 				"GET %s HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -149,6 +151,10 @@ static int send_call(struct load *load, struct client *client, enum call call,
 {
 	char text[SENT_MAX];
 	client->call = call;
+	if (call == CALL_NEW) {
+		client->is_done = false;
+		load->joined++;
+	}
 	client->head_len = 0;
 	client->has_head = false;
 	int len = format_call(load, client, text);
@@ -241,8 +247,7 @@ static int note_time(struct load *load, const struct client *client,
 }
 
 /* What the client does next; false where it is at its end. */
-static bool next_call(struct load *load, const struct client *client,
-		      enum call *next)
+static bool next_call(struct load *load, struct client *client, enum call *next)
 {
 	static const enum call circle[] = {
 		[CALL_NEW] = CALL_NEW_JOB,
@@ -261,8 +266,13 @@ static bool next_call(struct load *load, const struct client *client,
 		*next = CALL_GET;
 		return true;
 	case MODE_JOIN:
-		*next = client->call == CALL_NEW ? CALL_PROGRESS : CALL_NEW;
-		return *next == CALL_PROGRESS || load->left-- > 0;
+		*next = circle[client->call];
+		if (client->call == CALL_DONE)
+			client->is_done = true;
+		if (client->call != CALL_PROGRESS)
+			return true;
+		*next = client->is_done ? CALL_NEW : CALL_DONE;
+		return !client->is_done || load->left-- > 0;
 	default:
 		return false;
 	}
@@ -345,6 +355,10 @@ static int run_all(struct load *load, enum call call, struct cah_error *err)
 	for (size_t i = 0; i < load->client_count; i++) {
 		load->running++;
 		int rc = send_call(load, &load->clients[i], call, err);
+		/* Those that will idle come one after the other. */
+		if (rc == CAH_OK && load->mode == MODE_IDLE &&
+		    load->running == EVENTS_MAX)
+			rc = run_until_idle(load, err);
 		if (rc != CAH_OK)
 			return rc;
 	}
