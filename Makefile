@@ -67,11 +67,14 @@ tsan: | deps
 	TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/tests/tsan.supp" \
 		$(MESON) test -C build-tsan --print-errorlogs
 
-# Long runs: kills at random moments, then the fuzzers. SOAK_SECONDS for each.
+# Long runs: kills at random moments, the tracker against its model, then the
+# fuzzers. SOAK_SECONDS for each.
 SOAK_SECONDS ?= 600
 soak: all
 	SOAK_SECONDS=$(SOAK_SECONDS) \
 		$(PYTHON) -m pytest -q -s tests/system/soak_kill.py
+	MODEL_SECONDS=$(SOAK_SECONDS) \
+		$(PYTHON) -m pytest -q -s tests/system/test_model.py
 	tools/fuzz $(SOAK_SECONDS)
 
 # FUZZ_SECONDS for each target.
