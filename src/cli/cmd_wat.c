@@ -7,6 +7,7 @@
 #include "cli/cmd.h"
 #include "cli/languages.h"
 #include "cli/opt.h"
+#include "cli/seen.h"
 #include "cli/sink.h"
 #include "wire/json.h"
 #include "worker/source.h"
@@ -32,6 +33,9 @@ static struct settings {
 	const char *languages;
 	const char *stats_path;
 	const char *output_path;
+	const char *seen_path;
+	const char *seen_rate;
+	struct bloom_size seen_size;
 	struct opt_list resolve;
 	bool is_all; /* dropped candidates, too */
 	bool has_no_rules;
@@ -39,13 +43,15 @@ static struct settings {
 	bool allow_private;
 	bool is_json;
 	bool is_quiet;
-} settings = {.format = "jsonl"};
+} settings = {.format = "jsonl",
+	      .seen_size = {BLOOM_CAPACITY, BLOOM_ERROR_RATE}};
 
 struct wat {
 	struct source_request request;
 	struct languages languages;
 	struct pins *pins;
 	struct sink *sink;
+	struct seen seen;
 	line_fn add_line;
 	struct log *progress;      /* NULL where nobody looks */
 	struct scan_counts counts; /* of all files */
@@ -105,6 +111,9 @@ static int on_candidate(void *arg, const struct candidate *c)
 {
 	struct wat *wat = arg;
 	wat->kept += c->fate == CAH_FATE_KEPT;
+	if (c->fate == CAH_FATE_KEPT &&
+	    seen_keep(&wat->seen, c, &wat->sink_err) != CAH_OK)
+		return wat->sink_err.code;
 	if (c->fate != CAH_FATE_KEPT && !settings.is_all)
 		return CAH_OK;
 	wat->add_line(sink_buf(wat->sink), c, settings.is_all);
@@ -248,6 +257,23 @@ static int read_format(struct wat *wat, struct cah_error *err)
 	return CAH_OK;
 }
 
+static int read_seen(struct wat *wat, struct cah_error *err)
+{
+	const char *rate = settings.seen_rate;
+	if (rate != NULL) {
+		char *end;
+		settings.seen_size.error_rate = strtod(rate, &end);
+		if (end == rate || *end != '\0' ||
+		    !(settings.seen_size.error_rate > 0))
+			return cah_fail(err, CAH_EINVALID,
+					"--seen-error-rate: '%s' is no number "
+					"above 0",
+					rate);
+	}
+	return seen_init(&wat->seen, settings.seen_path, &settings.seen_size,
+			 &wat->request.scan, err);
+}
+
 static int read_settings(struct wat *wat, struct cancel *cancel,
 			 struct cah_error *err)
 {
@@ -271,6 +297,11 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 	if (rc == CAH_OK && settings.is_urls_only && settings.languages != NULL)
 		rc = cah_fail(err, CAH_EINVALID,
 			      "--urls-only goes without --languages");
+	if (rc == CAH_OK && settings.is_urls_only && settings.seen_path != NULL)
+		rc = cah_fail(err, CAH_EINVALID,
+			      "--urls-only goes without --seen");
+	if (rc == CAH_OK)
+		rc = read_seen(wat, err);
 	if (rc == CAH_OK)
 		rc = pins_new(&wat->pins, settings.resolve.values,
 			      settings.resolve.count, err);
@@ -347,6 +378,8 @@ static int run(struct wat *wat, int count, char **locations,
 	wat->started_ms = clock_now_ms();
 	rc = read_files(wat, count, locations, err);
 	rc = end_output(wat, rc, err);
+	if (rc == CAH_OK)
+		rc = seen_commit(&wat->seen, err);
 	return rc == CAH_OK ? report(wat, err) : rc;
 }
 
@@ -366,6 +399,14 @@ static const struct opt opts[] = {
 	 &settings.output_path, 0, 0},
 	{"stats", "FILE", "write the counts there, as JSON", OPT_TEXT,
 	 &settings.stats_path, 0, 0},
+	{"seen", "FILE",
+	 "drop what earlier runs kept, remember what this one keeps", OPT_TEXT,
+	 &settings.seen_path, 0, 0},
+	{"seen-capacity", "N", "pairs that a new FILE is made for", OPT_INT,
+	 &settings.seen_size.capacity, 1, BLOOM_CAPACITY_MAX},
+	{"seen-error-rate", "RATE",
+	 "new pairs that a new FILE may take for old, of 1", OPT_TEXT,
+	 &settings.seen_rate, 0, 0},
 	{"resolve", "HOST:PORT:ADDR", "connect to ADDR for that host", OPT_LIST,
 	 &settings.resolve, 0, 0},
 	{"allow-private-addresses", NULL, "fetch from private addresses, too",
@@ -408,6 +449,7 @@ int cmd_wat(int argc, char **argv, struct cancel *cancel)
 	int rc = run(&wat, count, argv, cancel, &err);
 	log_free(wat.progress);
 	pins_free(wat.pins);
+	seen_fini(&wat.seen);
 	if (rc == CAH_OK)
 		return EXIT_DONE;
 	if (err.text[0] == '\0')

@@ -260,7 +260,7 @@ static int judge_twin(struct judge *judge, struct candidate *c)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	unsigned char md5[MD5_LEN];
+	unsigned char *md5 = c->key;
 	if (!hash(judge, c, md5))
 		return CAH_ENOMEM;
 	for (int i = 0; i < MD5_LEN; i++) {
@@ -269,11 +269,14 @@ static int judge_twin(struct judge *judge, struct candidate *c)
 	}
 	if (!judge->options.has_rules)
 		return CAH_OK;
-	struct slice key = {(const char *)md5, sizeof(md5)};
+	struct slice key = {(const char *)md5, MD5_LEN};
 	bool was_there = false;
 	int rc = table_set(judge->seen, key, 1, &was_there);
 	if (was_there)
 		c->fate = CAH_FATE_DUPLICATE;
+	else if (judge->options.was_seen != NULL &&
+		 judge->options.was_seen(judge->options.seen_arg, md5))
+		c->fate = CAH_FATE_SEEN_BEFORE;
 	return rc == CAH_ENOMEM ? rc : CAH_OK;
 }
 

@@ -30,14 +30,19 @@ struct candidate {
 	struct slice page_url; /* of the page that it stands on */
 	struct slice licence; /* last Creative Commons link before it, or "?" */
 	struct slice language; /* "en"; "un" where unknown or not asked */
-	char md5[33];          /* hexadecimal MD5 of url and text, one after
-				  the other; empty where dropped before dedup */
+	unsigned char key[16]; /* MD5 of url and text, one after the other;
+				  zeros where dropped before dedup */
+	char md5[33];          /* the same, hexadecimal; or empty */
 	enum fate fate;        /* CAH_FATE_KEPT: goes on to the fetch */
 };
 
 /* Called for every candidate, dropped ones too; not 0: the scan stops with that
  * code. */
 typedef int (*candidate_fn)(void *arg, const struct candidate *candidate);
+
+/* Whether the pair with this key (candidate.key) was taken in an earlier shard.
+ */
+typedef bool (*seen_fn)(void *arg, const unsigned char *key);
 
 struct scan_options {
 	struct text_rules rules;
@@ -46,6 +51,8 @@ struct scan_options {
 	int language_count;
 	bool tells_language; /* also where any is wanted */
 	bool has_rules;      /* false: neither rules, language nor dedup */
+	seen_fn was_seen;    /* asked last of all; NULL: nobody knows */
+	void *seen_arg;
 	bool is_plain; /* the file is plain WARC; looked at only where start is
 			  not 0, for at 0 the file itself tells */
 	int64_t start; /* where in the file the pushed bytes begin */

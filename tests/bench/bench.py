@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import clip_bench
+import dedup_bench
 import fetch_bench
 import image_bench
 import tracker_bench
@@ -28,6 +29,7 @@ from measure import ROOT, BenchError, Context
 
 BENCHES = {
     "wat": wat_bench,
+    "dedup": dedup_bench,
     "tracker": tracker_bench,
     "image": image_bench,
     "clip": clip_bench,

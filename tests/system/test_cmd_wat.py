@@ -541,6 +541,35 @@ def test_keeps_the_languages_that_are_asked_for(run_cah, tmp_path):
     assert not other & {"de", "en"}
 
 
+def test_remembers_what_earlier_runs_kept(run_cah, tmp_path):
+    seen = ["--seen", tmp_path / "seen", "--seen-capacity", "100000"]
+    files = [tmp_path / f"{i}.wat.gz" for i in range(3)]
+    for i, file in enumerate(files):
+        make_wat(file, "--records", "40", "--seed", str(i))
+    first, counts = run_wat(run_cah, *files[:2], *seen)
+    assert counts["fates"]["seen_before"] == 0
+    assert len({line["md5"] for line in first}) == len(first) > 100
+    lines, counts = run_wat(run_cah, files[2], files[0], *seen)
+    plain, _ = run_wat(run_cah, files[2])
+    assert lines == plain
+    assert counts["fates"]["seen_before"] > 0
+    # One file twice in a run: the second adds nothing.
+    lines, counts = run_wat(run_cah, files[1], files[1], "--seen", tmp_path / "other")
+    once, _ = run_wat(run_cah, files[1])
+    assert lines == once
+    assert counts["fates"]["seen_before"] == len(once)
+
+
+def test_a_run_that_failed_has_seen_nothing(run_cah, tmp_path):
+    whole, cut, seen = (tmp_path / name for name in ("whole.gz", "cut.gz", "seen"))
+    make_wat(whole, "--records", "40")
+    cut.write_bytes(whole.read_bytes()[:-100])
+    done = run_cah("wat", cut, "--seen", seen, check=False)
+    assert done.returncode == 1
+    lines, _ = run_wat(run_cah, whole, "--seen", seen)
+    assert lines == run_wat(run_cah, whole)[0]
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -550,6 +579,10 @@ def test_keeps_the_languages_that_are_asked_for(run_cah, tmp_path):
         ["x", "--languages", "en,,de"],
         ["x", "--languages", "English"],
         ["x", "--urls-only", "--languages", "en"],
+        ["x", "--urls-only", "--seen", "y"],
+        ["x", "--seen", "y", "--seen-error-rate", "0"],
+        ["x", "--seen", "y", "--seen-error-rate", "0.01x"],
+        ["x", "--seen", "y", "--seen-capacity", "0"],
         ["x", "--resolve", "nonsense"],
         ["-", "--piece", "1"],
     ],

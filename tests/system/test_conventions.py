@@ -20,7 +20,7 @@ from test_dataset_peer import DIMENSION, make_pairs, write
 LINES_MAX = 800  # of one file of code
 LAYERS = [
     {"base"},
-    {"wire", "store", "wat", "fetch", "image", "clip", "dataset"},
+    {"wire", "store", "dedup", "wat", "fetch", "image", "clip", "dataset"},
     {"client", "tracker", "worker"},
     {"demo"},
     {"cli"},
