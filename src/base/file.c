@@ -169,6 +169,12 @@ int file_read(struct buf *out, const char *path, struct cah_error *err)
 	return rc;
 }
 
+bool file_is_for_all(const char *path)
+{
+	struct stat got;
+	return stat(path, &got) == 0 && (got.st_mode & S_IROTH) != 0;
+}
+
 int file_make_dirs(const char *path, struct cah_error *err)
 {
 	char part[PATH_MAX];

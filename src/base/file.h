@@ -6,6 +6,7 @@
 #include "base/buf.h"
 
 #include <cah/error.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 struct file; /* a file that is being written */
@@ -38,6 +39,10 @@ CAH_MUST_CHECK int file_put(const char *path, const void *data, size_t len,
  * the limit). Errors: CAH_ENOTFOUND, CAH_EIO, CAH_ELIMIT. */
 CAH_MUST_CHECK int file_read(struct buf *out, const char *path,
 			     struct cah_error *err);
+
+/* Whether every user of the machine may read @path; false where it cannot be
+ * told. */
+bool file_is_for_all(const char *path);
 
 /* Makes @path and its parents, as mkdir -p. Errors: CAH_EIO. */
 CAH_MUST_CHECK int file_make_dirs(const char *path, struct cah_error *err);

@@ -4,15 +4,20 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cli/limit_opts.h"
 #include "cli/opt.h"
 #include "store/store.h"
+#include "tracker/secret.h"
 #include "tracker/tracker.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
 	SECRET_MAX = 1024, /* bytes of the organiser's secret */
-	WAIT_MS = 60000,   /* between two looks at the switch, which wakes us */
+	WAIT_MS = 1000,    /* between two looks for a SIGHUP */
+	OWN_OPTS = 10,
 };
 
 struct choice {
@@ -23,13 +28,14 @@ struct choice {
 	bool is_json;
 	bool is_quiet;
 	bool is_verbose;
+	struct limit_opts limits;
 	struct tracker_options tracker;
 	struct buf secret;
 };
 
 static int parse_options(struct choice *c, int argc, char **argv)
 {
-	const struct opt opts[] = {
+	const struct opt own[OWN_OPTS] = {
 		{"listen", "ADDR:PORT",
 		 "where to answer; port 0 takes any free one", OPT_TEXT,
 		 &c->tracker.listen, 0, 0},
@@ -56,6 +62,9 @@ static int parse_options(struct choice *c, int argc, char **argv)
 		{"quiet", NULL, "log errors only", OPT_FLAG, &c->is_quiet, 0,
 		 0},
 	};
+	struct opt opts[OWN_OPTS + LIMIT_OPTS_COUNT];
+	memcpy(opts, own, sizeof(own));
+	limit_opts_rows(opts + OWN_OPTS, &c->limits);
 	const struct opt_command command = {
 		.name = "tracker",
 		.operands = "",
@@ -106,6 +115,11 @@ static int read_secret(struct choice *c, struct cah_error *err)
 				c->secret_file);
 	text[len] = '\0';
 	c->tracker.admin_token = text;
+	if (len < SECRET_MIN)
+		return cah_fail(err, CAH_EINVALID,
+				"--admin-token-file: the secret in %s has "
+				"fewer than %d bytes",
+				c->secret_file, SECRET_MIN);
 	return CAH_OK;
 }
 
@@ -122,13 +136,35 @@ static int finish_options(struct choice *c, struct cah_error *err)
 		if (rc != CAH_OK)
 			return rc;
 	}
-	return read_secret(c, err);
+	int rc = limit_opts_apply(&c->limits, &c->tracker, err);
+	return rc == CAH_OK ? read_secret(c, err) : rc;
+}
+
+/* All threads leave it to the loop below. */
+static void hold_sighup(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+static void reload(const struct choice *c, struct tracker *tracker)
+{
+	struct cah_error err;
+	if (tracker_reload(tracker, &err) != CAH_OK)
+		log_error(c->tracker.log, "SIGHUP: %s", err.text);
+	else if (c->tracker.tls_cert != NULL)
+		log_info(c->tracker.log, "SIGHUP: %s is read again",
+			 c->tracker.tls_cert);
 }
 
 static int serve(const struct choice *c, struct cancel *cancel,
 		 struct cah_error *err)
 {
 	struct tracker *tracker;
+	const struct timespec at_once = {0, 0};
+	sigset_t sighup;
+	hold_sighup(&sighup);
 	int rc = tracker_start(&tracker, &c->tracker, err);
 	if (rc != CAH_OK)
 		return rc;
@@ -136,7 +172,8 @@ static int serve(const struct choice *c, struct cancel *cancel,
 	printf("listening on %s\n", tracker_url(tracker));
 	(void)fflush(stdout);
 	while (!cancel_sleep(cancel, WAIT_MS))
-		continue;
+		while (sigtimedwait(&sighup, NULL, &at_once) == SIGHUP)
+			reload(c, tracker);
 	tracker_stop(tracker);
 	log_info(c->tracker.log, "stopped");
 	return CAH_OK;
@@ -157,6 +194,10 @@ static int run(struct choice *c, struct cancel *cancel, struct cah_error *err)
 	if (rc == CAH_OK) {
 		c->tracker.log = log;
 		c->tracker.store = store;
+		if (c->secret_file != NULL && file_is_for_all(c->secret_file))
+			log_warn(log,
+				 "%s can be read by all users of the machine",
+				 c->secret_file);
 		rc = serve(c, cancel, err);
 	}
 	store_close(store);
@@ -173,6 +214,7 @@ int cmd_tracker(int argc, char **argv, struct cancel *cancel)
 			    .idle_timeout_s = TRACKER_IDLE_TIMEOUT_S,
 			    .max_connections = TRACKER_MAX_CONNECTIONS},
 	};
+	limit_opts_init(&c.limits);
 	int status = parse_options(&c, argc, argv);
 	if (status >= 0)
 		return status;

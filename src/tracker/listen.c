@@ -69,7 +69,7 @@ static int open_socket(const struct addrinfo *info)
 	return -1;
 }
 
-static char *write_url(int fd, const struct where *where)
+static char *write_url(int fd, const struct where *where, bool is_tls)
 {
 	struct sockaddr_storage got;
 	socklen_t len = sizeof(got);
@@ -80,13 +80,14 @@ static char *write_url(int fd, const struct where *where)
 	    getnameinfo((struct sockaddr *)&got, len, NULL, 0, port,
 			sizeof(port), NI_NUMERICSERV) != 0)
 		return NULL;
-	if (asprintf(&url, "http://%s%s%s:%s/", is_v6 ? "[" : "", where->host,
-		     is_v6 ? "]" : "", port) < 0)
+	if (asprintf(&url, "%s://%s%s%s:%s/", is_tls ? "https" : "http",
+		     is_v6 ? "[" : "", where->host, is_v6 ? "]" : "", port) < 0)
 		return NULL;
 	return url;
 }
 
-int listen_open(int *fd, char **url, const char *address, struct cah_error *err)
+int listen_open(int *fd, char **url, const char *address, bool is_tls,
+		struct cah_error *err)
 {
 	struct where where;
 	*fd = -1;
@@ -112,7 +113,7 @@ int listen_open(int *fd, char **url, const char *address, struct cah_error *err)
 			err->code = CAH_EUNAVAILABLE;
 		return CAH_EUNAVAILABLE;
 	}
-	*url = write_url(*fd, &where);
+	*url = write_url(*fd, &where, is_tls);
 	if (*url != NULL)
 		return CAH_OK;
 	close(*fd);

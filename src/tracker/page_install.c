@@ -25,7 +25,8 @@ static void add_url(struct request *request)
 		page_text(request, request->tracker->url);
 		return;
 	}
-	bool is_tls = scheme != NULL && strcmp(scheme, "https") == 0;
+	bool is_tls = request->tracker->tls != NULL ||
+		      (scheme != NULL && strcmp(scheme, "https") == 0);
 	page_html(request, is_tls ? "https://" : "http://");
 	page_text(request, host);
 	page_html(request, "/");

@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "tracker/gate.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <microhttpd.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -86,6 +88,7 @@ struct request *request_new(struct tracker *tracker, const char *uri)
 		return NULL;
 	memset(&request->next, 0,
 	       offsetof(struct request, path) - offsetof(struct request, next));
+	request->retry_s = RETRY_AFTER_S;
 	request->path.count = 0;
 	request->query.count = 0;
 	request->tracker = tracker;
@@ -278,6 +281,10 @@ bool request_take(struct request *request)
 			wire_body_parse(&request->body,
 					buf_slice(&request->raw_body),
 					&request->err) != CAH_OK;
+	if (!request->is_refused)
+		request->is_refused = gate_pass_secret(request->tracker->gate,
+						       request, clock_now_ms(),
+						       &request->err) != CAH_OK;
 	if (request->is_refused)
 		request_refuse(request, &request->err);
 	else if (wire_route_book(request->route) != WIRE_NONE)
@@ -337,8 +344,10 @@ static void add_error_headers(const struct request *request,
 				   ? "GET, HEAD"
 				   : "POST");
 		break;
+	case 429:
 	case 503:
-		(void)snprintf(seconds, sizeof(seconds), "%d", RETRY_AFTER_S);
+		(void)snprintf(seconds, sizeof(seconds), "%" PRId64,
+			       request->retry_s);
 		add_header(response, "Retry-After", seconds);
 		break;
 	default:
@@ -366,7 +375,8 @@ static void add_headers(const struct request *request,
 			   "form-action 'none'; frame-ancestors 'none'");
 		add_header(response, "Referrer-Policy", "no-referrer");
 	}
-	if (request->tracker->is_stopping || request->is_unframed)
+	if (request->tracker->is_stopping || request->is_unframed ||
+	    request->is_last)
 		add_header(response, "Connection", "close");
 	add_error_headers(request, response);
 }
@@ -451,29 +461,34 @@ int request_path_worker(struct request *request, struct worker *out,
 	return rc;
 }
 
-/* Takes as long whatever part of @given is right. */
-static bool is_secret(struct slice given, const char *secret)
+/* The secret that a request carries; false where it carries none. */
+static bool given_secret(const struct request *request, struct slice *out)
 {
-	size_t len = strlen(secret);
-	unsigned char differs = given.len != len;
-	for (size_t i = 0; i < given.len; i++)
-		differs |= (unsigned char)(given.data[i] ^ secret[i % len]);
-	return differs == 0;
+	struct slice given = slice_of(request_header(request, "Authorization"));
+	struct slice scheme = SLICE("Bearer ");
+	if (given.len > scheme.len &&
+	    slice_equal_nocase((struct slice){given.data, scheme.len},
+			       scheme)) {
+		*out = slice_from(given, scheme.len);
+		return true;
+	}
+	return wire_body_text(&request->body, "password", out, NULL) == CAH_OK;
+}
+
+bool request_has_secret(const struct request *request)
+{
+	struct slice given;
+	return request->tracker->admin.is_set &&
+	       (request->route == ROUTE_SET_BANNER ||
+		request->route == ROUTE_MARK_ADMIN) &&
+	       given_secret(request, &given);
 }
 
 bool request_is_admin(const struct request *request)
 {
-	const char *secret = request->tracker->admin_token;
-	if (secret == NULL)
-		return false;
-	struct slice given = slice_of(request_header(request, "Authorization"));
-	struct slice scheme = SLICE("Bearer ");
-	if (given.len > scheme.len &&
-	    slice_equal_nocase((struct slice){given.data, scheme.len}, scheme))
-		return is_secret(slice_from(given, scheme.len), secret);
-	return wire_body_text(&request->body, "password", &given, NULL) ==
-		       CAH_OK &&
-	       is_secret(given, secret);
+	struct slice given;
+	return given_secret(request, &given) &&
+	       secret_is(&request->tracker->admin, given);
 }
 
 void request_say(struct request *request, const char *text)

@@ -6,12 +6,14 @@
  * A call checks its fields, talks to the store, and writes its answer to @out;
  * it returns CAH_OK for status 200, or an error whose text becomes the answer
  * and whose code its status (wire_status). It may be run again from the start:
- * what it leaves behind is @out and nothing else. */
+ * what it leaves behind is @out and @token. */
 #ifndef TRACKER_REQUEST_H
 #define TRACKER_REQUEST_H
 
 #include "base/buf.h"
 #include "store/store.h"
+#include "tracker/peer.h"
+#include "tracker/secret.h"
 #include "tracker/tracker.h"
 #include "wire/body.h"
 #include "wire/json.h"
@@ -31,8 +33,11 @@ enum {
 
 struct MHD_Connection;
 struct desk;
+struct gate;
+struct guard_conn;
 struct request;
 struct server;
+struct tls;
 
 /* What does not change while the tracker runs. */
 struct tracker {
@@ -43,7 +48,9 @@ struct tracker {
 	struct cancel *stop; /* ends the server's thread */
 	char *url;
 	char *upload_address[WORKER_TYPE_COUNT];
-	char *admin_token; /* NULL: admin calls are off */
+	struct secret admin; /* not set: admin calls are off */
+	struct gate *gate;
+	struct tls *tls; /* NULL: plain HTTP */
 	int64_t idle_timeout_s;
 	int64_t max_connections;
 	int64_t max_waiting; /* requests at the desk */
@@ -67,7 +74,13 @@ struct request {
 	struct request *next; /* of a chain, or of the spare ones */
 	struct tracker *tracker;
 	struct MHD_Connection *connection;
-	const char *method; /* borrowed from the connection */
+	struct guard_conn *conn; /* the same to the gate; NULL: no limits */
+	struct peer peer;        /* who sends it, once it is at the gate */
+	bool is_reserved;        /* a live worker's place is kept for it */
+	bool is_last;            /* of its connection */
+	int64_t retry_s;         /* when to come again after 429 or 503 */
+	char token[STORE_TOKEN_LEN + 1]; /* of a worker that it made */
+	const char *method;              /* borrowed from the connection */
 	enum wire_route route;
 	bool is_routed;
 	bool is_begun;   /* its headers have been looked at */
@@ -148,6 +161,10 @@ CAH_MUST_CHECK int request_worker(const struct request *request,
 CAH_MUST_CHECK int request_path_worker(struct request *request,
 				       struct worker *out,
 				       struct cah_error *err);
+
+/* Whether the request is the organiser's and carries a secret, right or wrong,
+ * where there is one. Once its body is taken apart. */
+bool request_has_secret(const struct request *request);
 
 /* Whether the request carries the organiser's secret, as "Authorization:
  * Bearer" or as the body's field "password". */

@@ -21,6 +21,7 @@ int route_new(struct request *request, struct cah_error *err)
 			      request->now_s, request->wall_s, err);
 	if (rc != CAH_OK)
 		return rc;
+	memcpy(request->token, worker.token, sizeof(request->token));
 	struct wire_json json;
 	wire_json_init(&json, &request->out);
 	wire_json_open(&json, '{');

@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "tracker/desk.h"
+#include "tracker/gate.h"
 #include "tracker/request.h"
+#include "tracker/tls.h"
 
 #include <limits.h>
 #include <microhttpd.h>
@@ -23,6 +25,8 @@ enum {
 	 * both threads have something to do. */
 	HAND_OVER_AT = 16,
 	STOP_POLL_MS = 10,
+	LOOK_MS = 1000,   /* between two looks for slow clients */
+	TLS_OPTIONS = 3,  /* of the library, with the end */
 	OTHER_FILES = 64, /* open ones that are no connections */
 };
 
@@ -35,17 +39,38 @@ struct server {
 	struct chain gathered; /* in this round, for the desk */
 	size_t at_desk;        /* not taken back yet */
 	int64_t connections;
-	bool has_room; /* since this round, after there was none */
+	bool has_room;   /* since this round, after there was none */
+	int64_t now_ms;  /* when this round began */
+	int64_t look_ms; /* when the gate was last asked for slow clients */
 };
+
+static struct guard_conn *conn_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static enum MHD_Result on_accept(void *arg, const struct sockaddr *address,
+				 socklen_t len)
+{
+	struct server *server = arg;
+	(void)len;
+	return gate_admits(server->tracker->gate, address) ? MHD_YES : MHD_NO;
+}
 
 /* Called with the whole request line's URI, before anything is decoded. */
 static void *on_uri(void *arg, const char *uri,
 		    struct MHD_Connection *connection)
 {
 	struct server *server = arg;
-	(void)connection;
+	struct guard_conn *conn = conn_of(connection);
 	server->tracker->active++;
-	return request_new(server->tracker, uri);
+	gate_enter(server->tracker->gate, conn, GUARD_HEAD, 0, server->now_ms);
+	struct request *request = request_new(server->tracker, uri);
+	if (request != NULL)
+		request->conn = conn;
+	return request;
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection,
@@ -53,9 +78,12 @@ static void on_completed(void *arg, struct MHD_Connection *connection,
 {
 	struct server *server = arg;
 	struct request *request = *slot;
-	(void)connection;
+	struct gate *gate = server->tracker->gate;
 	(void)why;
 	server->tracker->active--;
+	gate_enter(gate, conn_of(connection), GUARD_IDLE, 0, server->now_ms);
+	if (request != NULL)
+		gate_leave(gate, request, server->now_ms);
 	*slot = NULL;
 	if (request != NULL && request->status != 0)
 		log_debug(server->tracker->log, "%s %s: %d", request->method,
@@ -65,32 +93,51 @@ static void on_completed(void *arg, struct MHD_Connection *connection,
 	request_free(request);
 }
 
-static enum MHD_Result begin(struct request *request)
+static enum MHD_Result answer(struct server *server, struct request *request)
 {
+	const struct request *from =
+		request->same != NULL ? request->same : request;
+	gate_enter(server->tracker->gate, request->conn, GUARD_ANSWER,
+		   (int64_t)from->out.len, server->now_ms);
+	return (enum MHD_Result)request_answer(request);
+}
+
+/* A refusal tells what is wrong with the request, unless the gate has one. */
+static enum MHD_Result begin(struct server *server, struct request *request)
+{
+	struct gate *gate = server->tracker->gate;
+	struct cah_error err;
 	request->is_begun = true;
 	if (request_begin(request, &request->err) != CAH_OK)
 		request->is_refused = true;
-	if (!request_is_unread(request))
+	if (gate_pass(gate, request, server->now_ms, &err) != CAH_OK) {
+		request->is_refused = true;
+		request->err = err;
+	}
+	gate_enter(gate, request->conn, GUARD_BODY, 0, server->now_ms);
+	if (!request_is_unread(request) && !request->is_last)
 		return MHD_YES;
 	if (!request->is_refused)
 		(void)cah_fail(&request->err, CAH_ELIMIT,
 			       "the body is too long");
 	request->is_refused = true;
 	(void)request_take(request);
-	return (enum MHD_Result)request_answer(request);
+	return answer(server, request);
 }
 
 static enum MHD_Result finish(struct server *server, struct request *request)
 {
 	struct cah_error err;
 	if (request->is_done || !request_take(request))
-		return (enum MHD_Result)request_answer(request);
+		return answer(server, request);
 	if (server->at_desk >= (size_t)server->tracker->max_waiting) {
 		(void)cah_fail(&err, CAH_EUNAVAILABLE,
 			       "too many requests at one time, try again");
 		request_refuse(request, &err);
-		return (enum MHD_Result)request_answer(request);
+		return answer(server, request);
 	}
+	gate_enter(server->tracker->gate, request->conn, GUARD_WORK, 0,
+		   server->now_ms);
 	MHD_suspend_connection(request->connection);
 	chain_add(&server->gathered, request);
 	server->at_desk++;
@@ -108,6 +155,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 				  const char *version, const char *upload_data,
 				  size_t *upload_data_size, void **slot)
 {
+	struct server *server = arg;
 	struct request *request = *slot;
 	(void)url;
 	(void)version;
@@ -116,9 +164,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 	request->connection = connection;
 	request->method = method;
 	if (!request->is_begun)
-		return begin(request);
+		return begin(server, request);
 	if (*upload_data_size == 0)
-		return finish(arg, request);
+		return finish(server, request);
+	gate_received(server->tracker->gate, request->conn, *upload_data_size);
 	struct slice piece = {upload_data, *upload_data_size};
 	*upload_data_size = 0;
 	return request_add_body(request, piece) ? MHD_YES : MHD_NO;
@@ -130,13 +179,22 @@ static void on_connection(void *arg, struct MHD_Connection *connection,
 			  void **slot, enum MHD_ConnectionNotificationCode what)
 {
 	struct server *server = arg;
-	(void)connection;
-	(void)slot;
+	struct gate *gate = server->tracker->gate;
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		int fd = MHD_get_connection_info(
+				 connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				 ->connect_fd;
+		const struct sockaddr *address =
+			MHD_get_connection_info(
+				connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+				->client_addr;
+		*slot = gate_open(gate, fd, address, server->now_ms);
 		server->connections++;
 		return;
 	}
-	if (server->connections >= server->tracker->max_connections)
+	gate_close(gate, *slot);
+	*slot = NULL;
+	if (server->connections >= gate_conns_max(gate))
 		server->has_room = true;
 	server->connections--;
 }
@@ -156,7 +214,7 @@ static void raise_file_limit(struct tracker *tracker)
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
-	rlim_t want = (rlim_t)tracker->max_connections + OTHER_FILES;
+	rlim_t want = (rlim_t)gate_conns_max(tracker->gate) + OTHER_FILES;
 	if (limit.rlim_cur >= want)
 		return;
 	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
@@ -168,18 +226,39 @@ static void raise_file_limit(struct tracker *tracker)
 		 (long long)tracker->max_connections);
 }
 
+static void set_tls_options(struct MHD_OptionItem out[TLS_OPTIONS], bool is_tls)
+{
+	static char priorities[] = TLS_PRIORITIES;
+	/* The library takes a function in an object pointer, as POSIX lets. */
+	gnutls_certificate_retrieve_function2 *retrieve = tls_retrieve;
+	void *pointer;
+	memcpy(&pointer, &retrieve, sizeof(pointer));
+	struct MHD_OptionItem *end = out;
+	if (is_tls) {
+		*end++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK,
+						 0, pointer};
+		*end++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
+						 priorities};
+	}
+	*end = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+}
+
 static int start_daemon(struct server *server, struct cah_error *err)
 {
 	struct tracker *tracker = server->tracker;
 	unsigned flags =
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	struct MHD_OptionItem of_tls[TLS_OPTIONS];
+	set_tls_options(of_tls, tracker->tls != NULL);
+	if (tracker->tls != NULL)
+		flags |= MHD_USE_TLS;
 	/* The logger comes first, so that it hears of the others. */
 	server->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, server,
+		flags, 0, on_accept, server, on_request, server,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, server,
-		MHD_OPTION_LISTEN_SOCKET, tracker->listen_fd,
-		MHD_OPTION_CONNECTION_LIMIT, (unsigned)tracker->max_connections,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TRACKER_CONNECTION_S,
+		MHD_OPTION_LISTEN_SOCKET, tracker->listen_fd, MHD_OPTION_ARRAY,
+		of_tls, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned)gate_conns_max(tracker->gate),
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)TRACKER_HEADERS_MAX,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
@@ -198,7 +277,9 @@ static int start_daemon(struct server *server, struct cah_error *err)
 static int wait_ms(struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
-	int limit = server->tracker->is_stopping ? STOP_POLL_MS : -1;
+	int limit = server->connections > 0 ? LOOK_MS : -1;
+	if (server->tracker->is_stopping)
+		limit = STOP_POLL_MS;
 	if (server->has_room)
 		return 0;
 	if (MHD_get_timeout(server->daemon, &ms) != MHD_YES)
@@ -232,6 +313,11 @@ static void take_back(struct server *server)
 
 static void go_round(struct server *server)
 {
+	server->now_ms = clock_now_ms();
+	if (server->now_ms - server->look_ms >= LOOK_MS) {
+		server->look_ms = server->now_ms;
+		gate_look(server->tracker->gate, server->now_ms);
+	}
 	take_back(server);
 	server->has_room = false;
 	(void)MHD_run(server->daemon);

@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "tracker/desk.h"
+#include "tracker/gate.h"
 #include "tracker/listen.h"
 #include "tracker/request.h"
 #include "tracker/server.h"
+#include "tracker/tls.h"
 #include "wire/text.h"
 
 #include <stdlib.h>
@@ -48,8 +50,22 @@ static int copy_options(struct tracker *tracker,
 		if (rc != CAH_OK)
 			return rc;
 	}
-	return copy_text(&tracker->admin_token, options->admin_token,
-			 "admin token", err);
+	if (options->admin_token == NULL || options->admin_token[0] == '\0')
+		return CAH_OK;
+	return secret_set(&tracker->admin, slice_of(options->admin_token), err);
+}
+
+static int load_tls(struct tracker *tracker,
+		    const struct tracker_options *options,
+		    struct cah_error *err)
+{
+	if (options->tls_cert == NULL && options->tls_key == NULL)
+		return CAH_OK;
+	if (options->tls_cert == NULL || options->tls_key == NULL)
+		return cah_fail(err, CAH_EINVALID,
+				"TLS needs a certificate and its key");
+	return tls_new(&tracker->tls, options->tls_cert, options->tls_key,
+		       options->log, err);
 }
 
 static int begin(struct tracker *tracker, const char *listen,
@@ -61,7 +77,7 @@ static int begin(struct tracker *tracker, const char *listen,
 					err);
 	if (rc == CAH_OK)
 		rc = listen_open(&tracker->listen_fd, &tracker->url, listen,
-				 err);
+				 tracker->tls != NULL, err);
 	if (rc == CAH_OK)
 		rc = cancel_new(&tracker->stop, err);
 	if (rc == CAH_OK)
@@ -81,6 +97,10 @@ int tracker_start(struct tracker **out, const struct tracker_options *options,
 	tracker->listen_fd = -1;
 	int rc = copy_options(tracker, options, err);
 	if (rc == CAH_OK)
+		rc = gate_new(&tracker->gate, options, err);
+	if (rc == CAH_OK)
+		rc = load_tls(tracker, options, err);
+	if (rc == CAH_OK)
 		rc = begin(tracker,
 			   options->listen != NULL ? options->listen
 						   : "127.0.0.1:8080",
@@ -99,6 +119,11 @@ const char *tracker_url(const struct tracker *tracker)
 	return tracker->url;
 }
 
+int tracker_reload(struct tracker *tracker, struct cah_error *err)
+{
+	return tracker->tls != NULL ? tls_reload(tracker->tls, err) : CAH_OK;
+}
+
 void tracker_stop(struct tracker *tracker)
 {
 	if (tracker == NULL)
@@ -111,7 +136,8 @@ void tracker_stop(struct tracker *tracker)
 		close(tracker->listen_fd);
 	for (int i = 0; i < WORKER_TYPE_COUNT; i++)
 		free(tracker->upload_address[i]);
-	free(tracker->admin_token);
+	gate_free(tracker->gate);
+	tls_free(tracker->tls);
 	free(tracker->url);
 	free(tracker);
 }

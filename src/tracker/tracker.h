@@ -18,9 +18,38 @@ enum {
 		16 * 1024 * 1024, /* bytes of all bodies that are not small */
 	TRACKER_STOP_MS = 5000,   /* what answers in flight get at the end */
 	TRACKER_SWEEP_MAX_MS = 60000, /* between two sweeps at most */
-	TRACKER_CONNECTION_S = 30,    /* a connection that says nothing */
+	TRACKER_REQUEST_S = 20,    /* default: for a request's head, and for its
+				      body or answer beside GUARD_RATE */
+	TRACKER_KEEP_ALIVE_S = 60, /* default: between two requests */
+	/* What one address may do, where the limits are on (`cah tracker`): a
+	 * school with 500 workers that call every ten seconds needs a quarter
+	 * of it. */
+	TRACKER_CALLS_PER_MIN = 12000,
+	TRACKER_PAGES_PER_MIN = 3000,
+	TRACKER_NEW_PER_MIN = 1000,
+	TRACKER_ADDRESS_WORKERS = 2000,
+	TRACKER_ADDRESS_CONNECTIONS = 2500,
+	TRACKER_PROXIES_MAX = 64, /* ADDR/BITS that are trusted */
 	TRACKER_HEADERS_MAX =
 		16 * 1024, /* bytes of a request before its body */
+};
+
+/* What one address may do (an IPv6 one: its /64); 0: as much as it likes. A
+ * minute's worth may come at once. */
+struct tracker_limits {
+	int64_t calls_per_min;
+	int64_t pages_per_min;
+	int64_t new_per_min; /* workers that register */
+	int64_t workers;     /* that are alive */
+	int64_t connections;
+
+	/* ADDR[/BITS] of those whose X-Forwarded-For is believed. */
+	const char *const *proxies;
+	size_t proxy_count;
+
+	/* For all, 0: the default. */
+	int64_t request_s;
+	int64_t keep_alive_s;
 };
 
 /* Everything is borrowed; strings are copied by tracker_start, the store and
@@ -38,8 +67,16 @@ struct tracker_options {
 	/* What /api/getUploadAddress answers, by enum worker_type; NULL: "" */
 	const char *upload_address[WORKER_TYPE_COUNT];
 
-	/* The organiser's secret; NULL or "": the admin calls are off. */
+	/* The organiser's secret, at least SECRET_MIN bytes; NULL or "": the
+	 * admin calls are off. */
 	const char *admin_token;
+
+	/* PEM files; both or none. With them the tracker speaks TLS only, and
+	 * one tracker of a process may. */
+	const char *tls_cert;
+	const char *tls_key;
+
+	struct tracker_limits limits;
 
 	int64_t max_connections; /* 0: the default */
 
@@ -53,8 +90,9 @@ struct tracker;
 /* Claims the store (store_claim), begins the leases of the workers that it
  * knows anew, and answers.
  * The caller ends *out with tracker_stop. Errors: CAH_EINVALID (listen, an
- * upload address), CAH_EUNAVAILABLE (the address is taken or not ours; another
- * tracker has the store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
+ * upload address, a secret too short, a proxy, what is in the TLS files),
+ * CAH_EUNAVAILABLE (the address is taken or not ours; another tracker has the
+ * store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
 CAH_MUST_CHECK int tracker_start(struct tracker **out,
 				 const struct tracker_options *options,
 				 struct cah_error *err);
@@ -62,6 +100,12 @@ CAH_MUST_CHECK int tracker_start(struct tracker **out,
 /* "http://127.0.0.1:8080/", with the port that was given; borrowed until
  * tracker_stop. An address for all interfaces is told as it was given. */
 const char *tracker_url(const struct tracker *tracker);
+
+/* Reads the TLS files again, for connections that begin from now on; on failure
+ * the former ones stay. Does nothing where there are none. The thread of
+ * tracker_start. Errors: as tracker_start's. */
+CAH_MUST_CHECK int tracker_reload(struct tracker *tracker,
+				  struct cah_error *err);
 
 /* Takes no new connection, finishes the answers in flight within
  * TRACKER_STOP_MS, ends the threads, frees @tracker. The store is left open.

@@ -29,6 +29,7 @@ def fill(bench, wats):
 def tracker(bench, store):
     """A running tracker's address."""
     args = ["tracker", "--store", store, "--listen", "127.0.0.1:0", "--quiet"]
+    args.append("--no-limits")
     process = subprocess.Popen([bench.cah, *args], stdout=subprocess.PIPE, text=True)
     try:
         said = process.stdout.readline().split()

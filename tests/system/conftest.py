@@ -105,12 +105,16 @@ def store_uri(store):
 
 
 class Tracker:
-    """A `cah tracker` process; `kill()` and `start()` may follow each other."""
+    """A `cah tracker` process; `kill()` and `start()` may follow each other.
 
-    def __init__(self, cah, store, args=()):
+    A test does more from one address than anybody should: without `limits` there
+    are none.
+    """
+
+    def __init__(self, cah, store, args=(), limits=False):
         self.cah = cah
         self.store = store
-        self.args = [str(a) for a in args]
+        self.args = [str(a) for a in args] + ([] if limits else ["--no-limits"])
         self.process = None
         self.url = None
         self.address = None  # what --listen gets; kept over restarts
@@ -130,9 +134,9 @@ class Tracker:
             text=True,
         )
         line = read_line(self.process, START_SECONDS)
-        assert line.startswith("listening on http://"), f"tracker said: {line!r}"
+        assert line.startswith("listening on http"), f"tracker said: {line!r}"
         self.url = line.split()[-1].rstrip("/")
-        self.address = self.url.removeprefix("http://")
+        self.address = self.url.split("://")[1]
         return self
 
     def stop(self):
@@ -188,11 +192,11 @@ def read_line(process, seconds):
 
 @pytest.fixture
 def start_tracker(cah, tmp_path):
-    """Starts trackers: start_tracker(*args, store=PATH or URI) -> Tracker."""
+    """Starts trackers: start_tracker(*args, store=PATH or URI, limits=False)."""
     started = []
 
-    def start(*args, store=None):
-        tracker = Tracker(cah, store or tmp_path / "tracker.db", args)
+    def start(*args, store=None, limits=False):
+        tracker = Tracker(cah, store or tmp_path / "tracker.db", args, limits)
         started.append(tracker)
         return tracker.start()
 

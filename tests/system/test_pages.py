@@ -5,7 +5,7 @@ import subprocess
 import urllib.parse
 
 import pytest
-from conftest import Tracker
+from conftest import SECRET, Tracker
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -61,7 +61,7 @@ def check(text):
 def hostile(cah, tmp_path_factory):
     """A tracker whose workers, leaders and banner are all hostile; only read."""
     folder = tmp_path_factory.mktemp("hostile")
-    (folder / "secret").write_text("secret")
+    (folder / "secret").write_text(SECRET)
     listing = folder / "wat.paths"
     listing.write_text("".join(f"wat/{k}.warc.wat.gz\n" for k in range(50)))
     store = folder / "tracker.db"
@@ -88,7 +88,7 @@ def fill(tracker):
         if i < 36:
             done = {**worker, "count": MOST_PAIRS, "url": "http://a.test/<x>"}
             assert tracker.post("/api/markAsDone", done).status == 200
-    banner = {"password": "secret", "text": HOSTILE[0]}
+    banner = {"password": SECRET, "text": HOSTILE[0]}
     assert tracker.post("/admin/set-banner", banner).status == 200
 
 
