@@ -30,11 +30,24 @@ static void release(struct file *file)
 	free(file);
 }
 
+/* A rename would put a file in the place of a device, a pipe, or fail at a
+ * folder once all is written. A link is replaced, not what it leads to. */
+static int check_place(const char *path, struct cah_error *err)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))
+		return CAH_OK;
+	return cah_fail(err, CAH_EIO, "%s is there and is no plain file", path);
+}
+
 int file_create(struct file **out, const char *path, struct cah_error *err)
 {
 	static atomic_uint serial;
 
 	*out = NULL;
+	int rc = check_place(path, err);
+	if (rc != CAH_OK)
+		return rc;
 	struct file *file = calloc(1, sizeof(*file));
 	if (file == NULL)
 		return cah_fail(err, CAH_ENOMEM, "%s: out of memory", path);

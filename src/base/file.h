@@ -12,7 +12,8 @@
 struct file; /* a file that is being written */
 
 /* Begins PATH under the name PATH.tmp.PID.N in the same folder. The caller ends
- * it with file_commit or file_discard. Errors: CAH_EIO, CAH_ENOMEM. */
+ * it with file_commit or file_discard. Errors: CAH_EIO (PATH is something else
+ * than a file, too), CAH_ENOMEM. */
 CAH_MUST_CHECK int file_create(struct file **out, const char *path,
 			       struct cah_error *err);
 

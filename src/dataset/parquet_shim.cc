@@ -9,7 +9,9 @@ extern "C" {
 #include <cah/version.h>
 
 #include <arrow/api.h>
-#include <arrow/io/file.h>
+#include <arrow/io/interfaces.h>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <new>
@@ -78,11 +80,8 @@ int fail(struct cah_error *err, const arrow::Status &status)
 {
 	if (status.IsOutOfMemory())
 		return cah_fail(err, CAH_ENOMEM, "Parquet: out of memory");
-	/* The system's reason (a full disk) stands in the detail. */
-	std::string text = status.message();
-	if (status.detail() != nullptr)
-		text += ": " + status.detail()->ToString();
-	return cah_fail(err, CAH_EIO, "cannot write Parquet: %s", text.c_str());
+	return cah_fail(err, CAH_EIO, "cannot write Parquet: %s",
+			status.message().c_str());
 }
 
 /* What C calls goes through here: a Status or an exception becomes a code. */
@@ -102,13 +101,60 @@ template <typename Body> int guard(struct cah_error *err, Body body)
 	}
 }
 
+/* Arrow's own asks a descriptor where it is, which a pipe cannot tell. */
+class FdStream : public arrow::io::OutputStream
+{
+      public:
+	explicit FdStream(int fd) : fd_(fd)
+	{
+	}
+
+	arrow::Status Write(const void *data, int64_t len) override
+	{
+		const char *p = static_cast<const char *>(data);
+		while (len > 0) {
+			ssize_t n = write(fd_, p, static_cast<size_t>(len));
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return arrow::Status::IOError(strerror(errno));
+			p += n;
+			len -= n;
+			position_ += n;
+		}
+		return arrow::Status::OK();
+	}
+	using arrow::io::OutputStream::Write;
+
+	arrow::Status Close() override
+	{
+		closed_ = true;
+		return arrow::Status::OK();
+	}
+
+	arrow::Result<int64_t> Tell() const override
+	{
+		return position_;
+	}
+
+	bool closed() const override
+	{
+		return closed_;
+	}
+
+      private:
+	int fd_; /* borrowed */
+	int64_t position_ = 0;
+	bool closed_ = false;
+};
+
 } // namespace
 
 struct parquet_writer {
 	std::vector<enum parquet_type> types;
 	std::shared_ptr<arrow::Schema> schema;
 	std::vector<std::unique_ptr<arrow::ArrayBuilder>> builders;
-	std::shared_ptr<arrow::io::FileOutputStream> sink;
+	std::shared_ptr<FdStream> sink;
 	std::unique_ptr<parquet::arrow::FileWriter> file;
 	int64_t rows = 0; /* gathered */
 	size_t bytes = 0; /* of text among them */
@@ -135,16 +181,7 @@ arrow::Status parquet_writer::open(int fd, const struct parquet_column *columns,
 		builders.push_back(std::move(builder));
 	}
 	schema = arrow::schema(fields);
-	/* The stream closes what it is given. */
-	int own = dup(fd);
-	if (own < 0)
-		return arrow::Status::IOError("no file descriptor left");
-	auto opened = arrow::io::FileOutputStream::Open(own);
-	if (!opened.ok()) {
-		close(own);
-		return opened.status();
-	}
-	sink = *opened;
+	sink = std::make_shared<FdStream>(fd);
 	ARROW_ASSIGN_OR_RAISE(file, parquet::arrow::FileWriter::Open(
 					    *schema, pool, sink, properties()));
 	return file->AddKeyValueMetadata(

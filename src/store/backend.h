@@ -172,6 +172,11 @@ struct backend {
 	/* store_claim of store.h. */
 	int (*claim)(struct store *store, struct cah_error *err);
 
+	/* store_backup of store.h, within a reading transaction. NULL where the
+	 * database has its own tools. */
+	int (*backup)(struct store *store, const char *path,
+		      store_backup_fn step, void *arg, struct cah_error *err);
+
 	/* Opens a transaction; a read sees one moment in all its statements. */
 	int (*begin)(struct store *store, bool is_write, struct cah_error *err);
 

@@ -256,6 +256,7 @@ static void get_text(struct store *store, enum stmt stmt, int column, char *out,
 static const struct backend backend = {
 	.close = close_file,
 	.claim = sqlite_claim,
+	.backup = sqlite_backup,
 	.begin = begin,
 	.commit = commit,
 	.rollback = rollback,

@@ -44,4 +44,11 @@ CAH_MUST_CHECK int sqlite_prepare_schema(struct sqlite *lite,
 /* store_claim: a lock on a file beside the book's. */
 CAH_MUST_CHECK int sqlite_claim(struct store *store, struct cah_error *err);
 
+/* ---- sqlite_backup.c ---- */
+
+/* store_backup, within a reading transaction. */
+CAH_MUST_CHECK int sqlite_backup(struct store *store, const char *path,
+				 store_backup_fn step, void *arg,
+				 struct cah_error *err);
+
 #endif

@@ -119,6 +119,18 @@ CAH_MUST_CHECK int store_open_existing(struct store **out, const char *uri,
  * tracker uses FILE"). */
 CAH_MUST_CHECK int store_claim(struct store *store, struct cah_error *err);
 
+/* Told after each step how many of how many bytes are copied. Not 0: stop. */
+typedef int (*store_backup_fn)(void *arg, int64_t done, int64_t total);
+
+/* Makes the file @path, which is there and empty, a copy of the whole book as
+ * it is at one moment; others may read and write meanwhile. The copy is not
+ * synced. @step may be NULL. Errors: CAH_EINVALID (no SQLite book),
+ * CAH_ECANCELLED (@step), CAH_EIO (the copy), CAH_EFORMAT (the book is
+ * damaged); what @path holds is worth nothing then. */
+CAH_MUST_CHECK int store_backup(struct store *store, const char *path,
+				store_backup_fn step, void *arg,
+				struct cah_error *err);
+
 /* ---- groups ---- */
 
 /* Runs @run(@arg) in one transaction: what this thread calls in it joins it,

@@ -199,6 +199,21 @@ int store_end(struct store *store, int rc, struct cah_error *err)
 	return rc;
 }
 
+int store_backup(struct store *store, const char *path, store_backup_fn step,
+		 void *arg, struct cah_error *err)
+{
+	if (store->backend->backup == NULL)
+		return cah_fail(err, CAH_EINVALID,
+				"%s: only a file is backed up so; for a "
+				"PostgreSQL database there is pg_dump",
+				store->path);
+	int rc = store_begin_read(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = store->backend->backup(store, path, step, arg, err);
+	return store_end(store, rc, err);
+}
+
 /* ---- groups ---- */
 
 int store_group(struct store *store, bool is_write, store_group_fn run,

@@ -247,6 +247,7 @@ static void file__that_cannot_be_written_leaves_nothing(void **state)
 	assert_null(file);
 	assert_non_null(strstr(err.text, "/nowhere/at/all"));
 	char *folder = temporary_folder();
+	assert_int_equal(file_create(&file, folder, &err), CAH_EIO);
 	char path[128];
 	snprintf(path, sizeof(path), "%s/big", folder);
 	struct rlimit old, tiny = {10, RLIM_INFINITY};
