@@ -289,8 +289,8 @@ static bool is_token(struct slice token)
 	       memchr(token.data, '\0', token.len) == NULL;
 }
 
-int map_worker(struct store *store, struct worker_row **out, struct slice token,
-	       enum worker_type type, struct cah_error *err)
+int map_worker_of_token(struct store *store, struct worker_row **out,
+			struct slice token, struct cah_error *err)
 {
 	*out = NULL;
 	if (!is_token(token))
@@ -303,10 +303,20 @@ int map_worker(struct store *store, struct worker_row **out, struct slice token,
 			return rc;
 		row = worker_of_token(&store->map, token);
 	}
-	if (row == NULL || row->is_gone || row->type != type)
+	if (row == NULL || row->is_gone)
 		return fail_worker(err);
 	*out = row;
 	return CAH_OK;
+}
+
+int map_worker(struct store *store, struct worker_row **out, struct slice token,
+	       enum worker_type type, struct cah_error *err)
+{
+	int rc = map_worker_of_token(store, out, token, err);
+	if (rc != CAH_OK || (*out)->type == type)
+		return rc;
+	*out = NULL;
+	return fail_worker(err);
 }
 
 int map_worker_of_id(struct store *store, struct worker_row **out, int64_t id,

@@ -73,10 +73,15 @@ void map_clear(struct map *map);
 /* Whether there is room for what one more call may touch. */
 bool map_has_room(const struct map *map);
 
-/* The worker of a token and type, or of an id. Errors: CAH_ETIMEDOUT. */
+/* The worker of a token and type, of a token, or of an id.
+ * Errors: CAH_ETIMEDOUT. */
 CAH_MUST_CHECK int map_worker(struct store *store, struct worker_row **out,
 			      struct slice token, enum worker_type type,
 			      struct cah_error *err);
+CAH_MUST_CHECK int map_worker_of_token(struct store *store,
+				       struct worker_row **out,
+				       struct slice token,
+				       struct cah_error *err);
 CAH_MUST_CHECK int map_worker_of_id(struct store *store,
 				    struct worker_row **out, int64_t id,
 				    struct cah_error *err);

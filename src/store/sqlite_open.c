@@ -19,6 +19,34 @@ enum {
 #define TEXT_OF(x) #x
 #define NUMBER(x) TEXT_OF(x)
 
+/* Tasks of a staged project. The same for a new book and for one of version 1,
+ * so it is written as what changes one without them. */
+#define TASK_TABLES                                                           \
+	"CREATE TABLE tasks (number INTEGER PRIMARY KEY,"                     \
+	" input TEXT NOT NULL UNIQUE, stage INTEGER NOT NULL DEFAULT 0,"      \
+	" state INTEGER NOT NULL DEFAULT 0, holder INTEGER NOT NULL DEFAULT " \
+	"0,"                                                                  \
+	" reports INTEGER NOT NULL DEFAULT 0);"                               \
+	"CREATE INDEX tasks_open ON tasks (stage, number) WHERE state = 0;"   \
+	"CREATE TABLE results (id INTEGER PRIMARY KEY, data TEXT NOT NULL);"  \
+	"ALTER TABLE workers ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;"   \
+	"ALTER TABLE counts ADD COLUMN a_workers INTEGER DEFAULT 0;"          \
+	"ALTER TABLE counts ADD COLUMN b_workers INTEGER DEFAULT 0;"          \
+	"ALTER TABLE counts ADD COLUMN c_workers INTEGER DEFAULT 0;"          \
+	"ALTER TABLE counts ADD COLUMN d_workers INTEGER DEFAULT 0;"          \
+	"ALTER TABLE counts ADD COLUMN e_workers INTEGER DEFAULT 0;"          \
+	"ALTER TABLE counts ADD COLUMN a_open INTEGER DEFAULT 0;"             \
+	"ALTER TABLE counts ADD COLUMN b_open INTEGER DEFAULT 0;"             \
+	"ALTER TABLE counts ADD COLUMN c_open INTEGER DEFAULT 0;"             \
+	"ALTER TABLE counts ADD COLUMN d_open INTEGER DEFAULT 0;"             \
+	"ALTER TABLE counts ADD COLUMN e_open INTEGER DEFAULT 0;"             \
+	"ALTER TABLE counts ADD COLUMN a_leased INTEGER DEFAULT 0;"           \
+	"ALTER TABLE counts ADD COLUMN b_leased INTEGER DEFAULT 0;"           \
+	"ALTER TABLE counts ADD COLUMN c_leased INTEGER DEFAULT 0;"           \
+	"ALTER TABLE counts ADD COLUMN d_leased INTEGER DEFAULT 0;"           \
+	"ALTER TABLE counts ADD COLUMN e_leased INTEGER DEFAULT 0;"           \
+	"ALTER TABLE counts ADD COLUMN tasks_done INTEGER DEFAULT 0;"
+
 /* A job's WAT is wats.id = (number - 1) / 2, its piece (number - 1) % 2, so
  * that neither stands in its row. Workers, makers and closers are ids, 0 for
  * none: a zero takes no byte. The row of counts is kept by each transaction. */
@@ -60,8 +88,8 @@ static const char schema[] =
 	" check_leased INTEGER, hybrid INTEGER, cpu INTEGER,"
 	" gpu INTEGER, leaders INTEGER, cpu_leaders INTEGER, wats INTEGER,"
 	" pairs INTEGER);"
-	"INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);"
-	"PRAGMA application_id = " NUMBER(
+	"INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
+	"0);" TASK_TABLES "PRAGMA application_id = " NUMBER(
 		0x63616842) ";"
 			    "PRAGMA user_version = 2;";
 
@@ -78,14 +106,15 @@ static const char from_1[] =
 	" nickname) WHERE board = 0 AND jobs > 0;"
 	"CREATE INDEX leaders_cpu ON leaders (jobs DESC, nickname)"
 	" WHERE board = 1 AND jobs > 0;"
-	"CREATE INDEX jobs_check ON jobs (closer) WHERE state = 5;"
+	"CREATE INDEX jobs_check ON jobs (closer) WHERE state = 5;" TASK_TABLES
 	"PRAGMA user_version = 2;";
 
 _Static_assert(SQLITE_BOOK_ID == 0x63616842 && SQLITE_BOOK_VERSION == 2,
 	       "as the schema has it");
 _Static_assert(JOB_OPEN == 0 && JOB_GPU_OPEN == 2 && JOB_DONE == 4 &&
 		       JOB_CHECK_OPEN == 5 && BOARD_PAIRS == 0 &&
-		       BOARD_CPU == 1 && COUNT_COUNT == 14,
+		       BOARD_CPU == 1 && COUNT_COUNT == 30 &&
+		       WORKER_KIND_COUNT == 8,
 	       "as the schema and statements.def have them");
 
 /* While opening, a file that is not what it should be is no passing trouble. */

@@ -5,12 +5,13 @@
 #include "base/fail.h"
 #include "base/utf8.h"
 
-static const char *const type_names[] = {"HYBRID", "CPU", "GPU"};
+static const char *const type_names[] = {"HYBRID", "CPU", "GPU", "a",
+					 "b",      "c",   "d",   "e"};
 static const char *const state_names[] = {"open",        "leased", "gpu_open",
 					  "gpu_leased",  "done",   "check_open",
 					  "check_leased"};
 
-_Static_assert(sizeof(type_names) / sizeof(*type_names) == WORKER_TYPE_COUNT,
+_Static_assert(sizeof(type_names) / sizeof(*type_names) == WORKER_KIND_COUNT,
 	       "a name for each type");
 _Static_assert(sizeof(state_names) / sizeof(*state_names) == JOB_STATE_COUNT,
 	       "a name for each state");
@@ -89,6 +90,24 @@ int store_count_get(struct store *store, int count, int64_t *out,
 	return CAH_OK;
 }
 
+static int read_task_counts(struct store *store, struct store_counts *out,
+			    struct cah_error *err)
+{
+	int rc =
+		store_count_get(store, COUNT_TASKS_DONE, &out->tasks_done, err);
+	for (int i = 0; i < STORE_STAGE_COUNT && rc == CAH_OK; i++) {
+		rc = store_count_get(store, COUNT_STAGE_WORKERS + i,
+				     &out->stage_workers[i], err);
+		if (rc == CAH_OK)
+			rc = store_count_get(store, COUNT_TASKS_OPEN + i,
+					     &out->tasks_open[i], err);
+		if (rc == CAH_OK)
+			rc = store_count_get(store, COUNT_TASKS_LEASED + i,
+					     &out->tasks_leased[i], err);
+	}
+	return rc;
+}
+
 static int read_counts(struct store *store, struct store_counts *out,
 		       int64_t wall_s, struct cah_error *err)
 {
@@ -98,6 +117,8 @@ static int read_counts(struct store *store, struct store_counts *out,
 	for (int i = 0; i < WORKER_TYPE_COUNT && rc == CAH_OK; i++)
 		rc = store_count_get(store, COUNT_WORKERS + i, &out->workers[i],
 				     err);
+	if (rc == CAH_OK)
+		rc = read_task_counts(store, out, err);
 	/* Those of calls before it in the group. */
 	if (rc == CAH_OK && store->map.has_minutes)
 		rc = save_all(store, err);

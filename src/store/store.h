@@ -25,6 +25,7 @@ enum {
 	STORE_NAME_MAX = 64,      /* bytes of a display name */
 	STORE_TOKEN_LEN = 36,     /* a random UUID (RFC 9562, version 4) */
 	STORE_LIST_MAX = 1000,    /* rows of one page of a list */
+	STORE_STAGE_COUNT = 5,    /* of a staged project at most */
 };
 
 enum worker_type {
@@ -32,6 +33,10 @@ enum worker_type {
 	WORKER_CPU,
 	WORKER_GPU,
 	WORKER_TYPE_COUNT,
+	/* Of stage a of a staged project; that of b is one more, and so on.
+	 * See task.h. */
+	WORKER_STAGE = WORKER_TYPE_COUNT,
+	WORKER_KIND_COUNT = WORKER_STAGE + STORE_STAGE_COUNT,
 };
 
 /* HYBRID and CPU workers take from the first queue, GPU ones from the second.
@@ -84,6 +89,11 @@ struct store_counts {
 	int64_t workers[WORKER_TYPE_COUNT];
 	int64_t pairs;              /* of all finished jobs */
 	int64_t finished_last_hour; /* jobs, for the estimate of the end */
+	/* Of a staged project, by stage. */
+	int64_t stage_workers[STORE_STAGE_COUNT];
+	int64_t tasks_open[STORE_STAGE_COUNT];
+	int64_t tasks_leased[STORE_STAGE_COUNT];
+	int64_t tasks_done;
 };
 
 struct leader {
@@ -94,7 +104,8 @@ struct leader {
 
 struct store;
 
-/* "HYBRID"; static. store_worker_type: -1 where @name is no type. */
+/* "HYBRID", or "a" for the workers of a stage; static. store_worker_type: -1
+ * where @name is none of the three types. */
 const char *store_type_name(enum worker_type type);
 int store_worker_type(struct slice name);
 
@@ -336,8 +347,9 @@ CAH_MUST_CHECK int store_completed(struct store *store,
 
 /* ---- lists for people ---- */
 
-/* Live workers of @type (-1: all), newest sign of life first, from @offset; at
- * most @cap (<= STORE_LIST_MAX); *count of them, *total of all. */
+/* Live workers of @type (-1: all, those of stages too), newest sign of life
+ * first, from @offset; at most @cap (<= STORE_LIST_MAX); *count of them, *total
+ * of all. */
 CAH_MUST_CHECK int store_workers(struct store *store, struct worker *out,
 				 size_t cap, size_t offset, int type,
 				 size_t *count, int64_t *total,

@@ -2,7 +2,7 @@
  * their job open again. */
 #include "base/fail.h"
 #include "base/utf8.h"
-#include "store/store_priv.h"
+#include "store/task_priv.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -13,6 +13,13 @@ enum {
 };
 
 /* ---- one worker ---- */
+
+static int count_of(enum worker_type type)
+{
+	int stage = store_type_stage(type);
+	return stage < 0 ? COUNT_WORKERS + (int)type
+			 : COUNT_STAGE_WORKERS + stage;
+}
 
 void worker_touch(struct store *store, struct worker_row *row, int64_t now_s,
 		  int64_t wall_s)
@@ -90,7 +97,7 @@ static int add(struct store *store, struct worker *worker, int64_t now_s,
 	if (rc < 0)
 		return rc;
 	store->has_changed = true;
-	store_count(store, COUNT_WORKERS + (int)worker->type, 1);
+	store_count(store, count_of(worker->type), 1);
 	memcpy(row.token, worker->token, sizeof(row.token));
 	memcpy(row.nickname, worker->nickname, sizeof(row.nickname));
 	return map_put_worker(store, &row, err);
@@ -192,16 +199,17 @@ int store_workers(struct store *store, struct worker *out, size_t cap,
 			     arg_int((int64_t)offset)};
 	size_t skip = type == -1 ? 1 : 0; /* those of all types have no type */
 
-	assert(cap <= STORE_LIST_MAX && type >= -1 && type < WORKER_TYPE_COUNT);
+	assert(cap <= STORE_LIST_MAX && type >= -1 && type < WORKER_KIND_COUNT);
 	*count = 0;
 	*total = 0;
 	int rc = store_begin_read(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	for (int i = 0; i < WORKER_TYPE_COUNT && rc == CAH_OK; i++) {
+	for (int i = 0; i < WORKER_KIND_COUNT && rc == CAH_OK; i++) {
 		int64_t n = 0;
 		if (type == -1 || type == i)
-			rc = store_count_get(store, COUNT_WORKERS + i, &n, err);
+			rc = store_count_get(
+				store, count_of((enum worker_type)i), &n, err);
 		*total += n;
 	}
 	if (rc == CAH_OK)
@@ -213,17 +221,28 @@ int store_workers(struct store *store, struct worker *out, size_t cap,
 
 /* ---- going ---- */
 
+/* What it holds is open again; its row is not written. */
+static int give_back(struct store *store, const struct worker_row *row,
+		     struct cah_error *err)
+{
+	struct job_row *job;
+	if (row->job == 0)
+		return CAH_OK;
+	if (store_type_stage(row->type) >= 0)
+		return task_give_back(store, row->job, err);
+	int rc = map_job(store, &job, row->job, err);
+	if (rc == CAH_OK)
+		job_give_back(store, job);
+	return rc;
+}
+
 static int take_out(struct store *store, struct worker_row *row,
 		    struct cah_error *err)
 {
-	struct job_row *job = NULL;
-	if (row->job != 0) {
-		int rc = map_job(store, &job, row->job, err);
-		if (rc != CAH_OK)
-			return rc;
-		job_give_back(store, job);
-	}
-	store_count(store, COUNT_WORKERS + (int)row->type, -1);
+	int rc = give_back(store, row, err);
+	if (rc != CAH_OK)
+		return rc;
+	store_count(store, count_of(row->type), -1);
 	worker_set_job(store, row, 0);
 	row->is_gone = true;
 	return CAH_OK;
@@ -288,7 +307,7 @@ int store_sweep(struct store *store, int64_t now_s, int64_t idle_s,
 	if (rc != CAH_OK)
 		return rc;
 	rc = save_all(store, err);
-	for (int type = 0; type < WORKER_TYPE_COUNT && rc == CAH_OK; type++)
+	for (int type = 0; type < WORKER_KIND_COUNT && rc == CAH_OK; type++)
 		rc = sweep_type(store, type, now_s - idle_s, count, err);
 	if (rc == CAH_OK)
 		rc = verify_close_waiting(store, err);
