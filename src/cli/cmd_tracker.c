@@ -18,6 +18,7 @@ enum {
 	SECRET_MAX = 1024, /* bytes of the organiser's secret */
 	WAIT_MS = 1000,    /* between two looks for a SIGHUP */
 	OWN_OPTS = 10,
+	LOG_PATIENCE_MS = 20, /* what a log line waits for its reader */
 };
 
 struct choice {
@@ -189,6 +190,8 @@ static int run(struct choice *c, struct cancel *cancel, struct cah_error *err)
 	int rc = finish_options(c, err);
 	if (rc == CAH_OK)
 		rc = log_new(&log, stderr, level, c->is_json, err);
+	/* A terminal that is stopped must not stop the tracker. */
+	log_set_wait(log, LOG_PATIENCE_MS);
 	if (rc == CAH_OK)
 		rc = store_open(&store, c->store, err);
 	if (rc == CAH_OK) {

@@ -78,6 +78,12 @@ static void write_entry(struct access *access, enum log_level level,
 	log_fields(access->log, level, msg, fields, n);
 }
 
+bool access_wants(const struct access *access, int status, int64_t ns)
+{
+	return status >= 500 || ns >= (int64_t)ACCESS_SLOW_MS * MS ||
+	       log_shows(access->log, LOG_DEBUG);
+}
+
 void access_write(struct access *access, const struct access_entry *entry,
 		  int64_t now_s)
 {

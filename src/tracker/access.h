@@ -45,6 +45,9 @@ struct access_entry {
 			       asks often, and hears it */
 };
 
+/* Whether such an answer may have a line: asked before an entry is made. */
+bool access_wants(const struct access *access, int status, int64_t ns);
+
 /* Writes its line, if it is to have one. @now_s is monotonic. Any thread. */
 void access_write(struct access *access, const struct access_entry *entry,
 		  int64_t now_s);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "tracker/request.h"
+#include "tracker/watch.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,6 +46,7 @@ struct group {
 	bool reads_only; /* run no others */
 	int64_t now_s;
 	int64_t wall_s;
+	int64_t ran_ns; /* when the last call was through */
 };
 
 void chain_add(struct chain *chain, struct request *request)
@@ -147,6 +149,7 @@ static void run_all(void *arg)
 			request_run(request, group->now_s, group->wall_s);
 		}
 	}
+	group->ran_ns = clock_now_ns();
 }
 
 static void refuse_all(struct group *group, bool with_reads,
@@ -161,11 +164,14 @@ static void group_run(struct group *group)
 {
 	struct cah_error err;
 	struct store *store = group->tracker->store;
+	struct watch *watch = group->tracker->watch;
 	if (store_group(store, group->has_writes, run_all, group, &err) ==
-	    CAH_OK)
+	    CAH_OK) {
+		watch_group(watch, group->count, group->has_writes,
+			    clock_now_ns() - group->ran_ns);
 		return;
-	log_error(group->tracker->log, "%zu requests: %s", group->count,
-		  err.text);
+	}
+	watch_group_failed(watch, group->count, group->has_writes, &err);
 	/* What went wrong inside is for the log: it may name files. */
 	(void)cah_fail(&err, CAH_EUNAVAILABLE,
 		       "the store is away for now, try again");
@@ -208,9 +214,9 @@ static void sweep(struct desk *desk)
 	int rc = store_sweep(tracker->store, clock_now_ms() / 1000,
 			     tracker->idle_timeout_s, &count, &err);
 	if (rc != CAH_OK)
-		log_warn(tracker->log, "sweep: %s", err.text);
-	else if (count > 0)
-		log_info(tracker->log, "%" PRId64 " workers timed out", count);
+		watch_sweep_failed(tracker->watch, &err);
+	else
+		watch_sweep(tracker->watch, count);
 	desk->sweep_ms = clock_now_ms() + sweep_period_ms(tracker);
 }
 

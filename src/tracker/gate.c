@@ -4,6 +4,7 @@
 #include "tracker/buckets.h"
 #include "tracker/live.h"
 #include "tracker/request.h"
+#include "tracker/watch.h"
 
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -151,12 +152,13 @@ void gate_received(struct gate *gate, struct guard_conn *conn, size_t len)
 	guard_received(gate->guard, conn, (int64_t)len);
 }
 
-void gate_look(struct gate *gate, int64_t now_ms)
+int64_t gate_look(struct gate *gate, int64_t now_ms)
 {
 	int64_t count = guard_look(gate->guard, now_ms);
 	if (count > 0)
 		log_debug(gate->log, "%lld slow connections ended",
 			  (long long)count);
+	return count;
 }
 
 /* ---- requests ---- */
@@ -233,6 +235,8 @@ static int welcome(struct request *request, struct cah_error *err)
 	if (how == GUARD_WELCOME)
 		return CAH_OK;
 	request->is_last = true;
+	watch_refused(request->tracker->watch,
+		      how == GUARD_CROWDED ? REFUSAL_CROWDED : REFUSAL_FULL, 1);
 	if (how == GUARD_CROWDED)
 		return too_many(request, RETRY_CONNECTION_S, "connections",
 				err);
@@ -264,20 +268,24 @@ int gate_pass(struct gate *gate, struct request *request, int64_t now_ms,
 		return CAH_OK;
 	bool is_limited = find_peer(gate, request);
 	int rc = welcome(request, err);
-	if (rc != CAH_OK || !is_limited)
+	if (rc != CAH_OK || !is_limited ||
+	    (request->is_routed && wire_route_is_watch(request->route)))
 		return rc;
 	enum bucket_kind kind = kind_of(request);
 	int64_t wait_s = buckets_take(gate->buckets, &request->peer, kind,
 				      now_ms * 1000000);
-	if (wait_s > 0)
+	if (wait_s > 0) {
+		watch_refused(request->tracker->watch, REFUSAL_RATE, 1);
 		return too_many(request, wait_s, what[kind], err);
+	}
 	if (kind != BUCKET_NEW || gate->live == NULL)
 		return CAH_OK;
 	request->is_reserved =
 		live_reserve(gate->live, &request->peer, now_ms / 1000);
-	return request->is_reserved ? CAH_OK
-				    : too_many(request, RETRY_WORKERS_S,
-					       "live workers", err);
+	if (request->is_reserved)
+		return CAH_OK;
+	watch_refused(request->tracker->watch, REFUSAL_WORKERS, 1);
+	return too_many(request, RETRY_WORKERS_S, "live workers", err);
 }
 
 int gate_pass_secret(struct gate *gate, struct request *request, int64_t now_ms,
@@ -288,8 +296,10 @@ int gate_pass_secret(struct gate *gate, struct request *request, int64_t now_ms,
 		return CAH_OK;
 	int64_t wait_s = buckets_take(gate->buckets, &request->peer,
 				      BUCKET_ADMIN, now_ms * 1000000);
-	if (wait_s > 0)
+	if (wait_s > 0) {
+		watch_refused(request->tracker->watch, REFUSAL_ADMIN, 1);
 		return too_many(request, wait_s, "wrong secrets", err);
+	}
 	if (request_is_admin(request)) {
 		buckets_put(gate->buckets, &request->peer, BUCKET_ADMIN);
 		return CAH_OK;

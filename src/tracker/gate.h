@@ -35,8 +35,8 @@ void gate_enter(struct gate *gate, struct guard_conn *conn,
 		enum guard_step step, int64_t bytes, int64_t now_ms);
 void gate_received(struct gate *gate, struct guard_conn *conn, size_t len);
 
-/* Hangs up on those who are too slow; about once a second. */
-void gate_look(struct gate *gate, int64_t now_ms);
+/* Hangs up on those who are too slow; returns how many. About once a second. */
+int64_t gate_look(struct gate *gate, int64_t now_ms);
 
 /* Once a request's head is there; a request whose call is not known is counted
  * as well. Sets request->peer. On failure request->retry_s says when to come

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "tracker/gate.h"
+#include "tracker/watch.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -123,6 +124,19 @@ const char *request_header(const struct request *request, const char *name)
 					   name);
 }
 
+void request_client(const struct request *request, char out[REQUEST_CLIENT_MAX])
+{
+	if (request->conn != NULL)
+		peer_write(out, &request->peer);
+	else
+		(void)snprintf(out, REQUEST_CLIENT_MAX, "unknown");
+}
+
+bool request_is_proxied(const struct request *request)
+{
+	return request->conn != NULL && guard_is_proxy(request->conn);
+}
+
 /* Proxies are sent a whole URL (RFC 9112, section 3.2.2); a server has to take
  * one as well. */
 static struct slice without_authority(struct slice uri)
@@ -211,6 +225,7 @@ bool request_is_unread(const struct request *request)
 
 int request_begin(struct request *request, struct cah_error *err)
 {
+	watch_name(request->tracker->watch, request);
 	int rc = check_framing(request, err);
 	if (rc != CAH_OK)
 		return rc;
@@ -275,6 +290,7 @@ bool request_add_body(struct request *request, struct slice piece)
 
 bool request_take(struct request *request)
 {
+	watch_arrived(request);
 	if (!request->is_refused &&
 	    wire_route_method(request->route) == WIRE_POST)
 		request->is_refused =
@@ -307,10 +323,10 @@ void request_run(struct request *request, int64_t now_s, int64_t wall_s)
 		rc = buf_check(&request->out, "answer", &err);
 	if (rc == CAH_OK)
 		return;
-	if (wire_status(&err) == 503) {
+	if (wire_status(&err) == 503 &&
+	    wire_route_book(request->route) != WIRE_NONE) {
 		/* What went wrong inside is for the log: it may name files. */
-		log_error(request->tracker->log, "%s: %s",
-			  wire_route_path(request->route), err.text);
+		watch_call_failed(request->tracker->watch, request, &err);
 		(void)cah_fail(&err, CAH_EUNAVAILABLE,
 			       "the store is away for now, try again");
 	}
@@ -320,6 +336,8 @@ void request_run(struct request *request, int64_t now_s, int64_t wall_s)
 void request_refuse(struct request *request, const struct cah_error *err)
 {
 	request->status = wire_status(err);
+	if (err != &request->err)
+		request->err = *err;
 	buf_reset(&request->out);
 	buf_add_text(&request->out, err->text);
 }
@@ -363,6 +381,7 @@ static void add_headers(const struct request *request,
 	enum wire_answer kind = WIRE_TEXT;
 	if (request->status == 200)
 		kind = wire_route_answer(request->route);
+	add_header(response, "X-Request-Id", request->id);
 	add_header(response, "Content-Type", wire_answer_type(kind));
 	add_header(response, "X-Content-Type-Options", "nosniff");
 	bool is_static = kind == WIRE_CSS || kind == WIRE_SVG;
@@ -389,6 +408,8 @@ int request_answer(struct request *request)
 	if (from == NULL)
 		from = request;
 	request->status = from->status;
+	if (from != request && request->status != 200)
+		request->err = from->err;
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 		from->out.len, from->out.data, MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
@@ -397,6 +418,7 @@ int request_answer(struct request *request)
 	int queued = MHD_queue_response(request->connection,
 					(unsigned)request->status, response);
 	MHD_destroy_response(response);
+	watch_answered(request->tracker->watch, request, from->out.len);
 	return queued;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "store/store.h"
+#include "tracker/access.h"
 #include "tracker/peer.h"
 #include "tracker/secret.h"
 #include "tracker/tracker.h"
@@ -29,6 +30,8 @@ enum {
 	REQUEST_SMALL_BODY = 4096, /* bytes that count for no limit of all */
 	REQUEST_HOST_MAX = 255,    /* bytes of a Host header */
 	REQUEST_TYPE_MAX = 16,     /* bytes of a type's name */
+	REQUEST_CLIENT_MAX =
+		PEER_TEXT, /* of a client's address, with its NUL */
 };
 
 struct MHD_Connection;
@@ -38,6 +41,7 @@ struct guard_conn;
 struct request;
 struct server;
 struct tls;
+struct watch;
 
 /* What does not change while the tracker runs. */
 struct tracker {
@@ -45,6 +49,7 @@ struct tracker {
 	struct log *log;
 	struct desk *desk;
 	struct server *server;
+	struct watch *watch;
 	struct cancel *stop; /* ends the server's thread */
 	char *url;
 	char *upload_address[WORKER_TYPE_COUNT];
@@ -80,7 +85,9 @@ struct request {
 	bool is_last;            /* of its connection */
 	int64_t retry_s;         /* when to come again after 429 or 503 */
 	char token[STORE_TOKEN_LEN + 1]; /* of a worker that it made */
-	const char *method;              /* borrowed from the connection */
+	char id[ACCESS_ID_MAX + 1];
+	int64_t arrived_ns; /* monotonic; when all of it was there */
+	const char *method; /* borrowed from the connection */
 	enum wire_route route;
 	bool is_routed;
 	bool is_begun;   /* its headers have been looked at */
@@ -141,6 +148,13 @@ int request_answer(struct request *request);
 
 /* A header's value; NULL where there is none. */
 const char *request_header(const struct request *request, const char *name);
+
+/* The client's address, as text; "unknown" where it has no limits. */
+void request_client(const struct request *request,
+		    char out[REQUEST_CLIENT_MAX]);
+
+/* Whether a proxy that we trust sent it. */
+bool request_is_proxied(const struct request *request);
 
 /* "type" of the query or of the body; HYBRID where it is missing.
  * Errors: CAH_EFORMAT (not a string), CAH_EINVALID. */

@@ -11,6 +11,7 @@
 #include "tracker/gate.h"
 #include "tracker/request.h"
 #include "tracker/tls.h"
+#include "tracker/watch.h"
 
 #include <limits.h>
 #include <microhttpd.h>
@@ -56,7 +57,10 @@ static enum MHD_Result on_accept(void *arg, const struct sockaddr *address,
 {
 	struct server *server = arg;
 	(void)len;
-	return gate_admits(server->tracker->gate, address) ? MHD_YES : MHD_NO;
+	if (gate_admits(server->tracker->gate, address))
+		return MHD_YES;
+	watch_refused(server->tracker->watch, REFUSAL_CROWDED, 1);
+	return MHD_NO;
 }
 
 /* Called with the whole request line's URI, before anything is decoded. */
@@ -85,11 +89,6 @@ static void on_completed(void *arg, struct MHD_Connection *connection,
 	if (request != NULL)
 		gate_leave(gate, request, server->now_ms);
 	*slot = NULL;
-	if (request != NULL && request->status != 0)
-		log_debug(server->tracker->log, "%s %s: %d", request->method,
-			  request->is_routed ? wire_route_path(request->route)
-					     : "(no such page)",
-			  request->status);
 	request_free(request);
 }
 
@@ -134,6 +133,7 @@ static enum MHD_Result finish(struct server *server, struct request *request)
 		(void)cah_fail(&err, CAH_EUNAVAILABLE,
 			       "too many requests at one time, try again");
 		request_refuse(request, &err);
+		watch_refused(server->tracker->watch, REFUSAL_WAITING, 1);
 		return answer(server, request);
 	}
 	gate_enter(server->tracker->gate, request->conn, GUARD_WORK, 0,
@@ -316,7 +316,8 @@ static void go_round(struct server *server)
 	server->now_ms = clock_now_ms();
 	if (server->now_ms - server->look_ms >= LOOK_MS) {
 		server->look_ms = server->now_ms;
-		gate_look(server->tracker->gate, server->now_ms);
+		watch_refused(server->tracker->watch, REFUSAL_SLOW,
+			      gate_look(server->tracker->gate, server->now_ms));
 	}
 	take_back(server);
 	server->has_room = false;
@@ -352,6 +353,11 @@ static void *serve(void *arg)
 		go_round(server);
 	}
 	return NULL;
+}
+
+int64_t server_connections(const struct server *server)
+{
+	return server->connections;
 }
 
 int server_start(struct tracker *tracker, struct cah_error *err)

@@ -60,9 +60,9 @@ void tally_sweep(struct tally *tally, int64_t timed_out)
 	counter_add(&tally->timed_out, (uint64_t)timed_out);
 }
 
-void tally_refused(struct tally *tally, enum refusal why)
+void tally_refused(struct tally *tally, enum refusal why, int64_t count)
 {
-	counter_add(&tally->refused[why], 1);
+	counter_add(&tally->refused[why], (uint64_t)count);
 }
 
 /* ---- writing ---- */

@@ -49,7 +49,8 @@ void tally_store_error(struct tally *tally);
 /* A sweep took @timed_out workers out. */
 void tally_sweep(struct tally *tally, int64_t timed_out);
 
-void tally_refused(struct tally *tally, enum refusal why);
+/* So many clients were turned away. */
+void tally_refused(struct tally *tally, enum refusal why, int64_t count);
 
 /* What is asked for at the moment of writing. */
 struct tally_now {

@@ -9,6 +9,7 @@
 #include "tracker/request.h"
 #include "tracker/server.h"
 #include "tracker/tls.h"
+#include "tracker/watch.h"
 #include "wire/text.h"
 
 #include <stdlib.h>
@@ -81,6 +82,9 @@ static int begin(struct tracker *tracker, const char *listen,
 	if (rc == CAH_OK)
 		rc = cancel_new(&tracker->stop, err);
 	if (rc == CAH_OK)
+		rc = watch_new(&tracker->watch, tracker->store, tracker->log,
+			       err);
+	if (rc == CAH_OK)
 		rc = desk_new(&tracker->desk, tracker, err);
 	if (rc == CAH_OK)
 		rc = server_start(tracker, err);
@@ -130,6 +134,7 @@ void tracker_stop(struct tracker *tracker)
 		return;
 	server_stop(tracker);
 	desk_free(tracker->desk);
+	watch_free(tracker->watch);
 	cancel_free(tracker->stop);
 	request_free_spares(tracker);
 	if (tracker->listen_fd >= 0)

@@ -1,6 +1,7 @@
 #include "wire/route.h"
 
 #include "base/fail.h"
+#include "base/metrics.h"
 #include "wire/query.h"
 
 #include <string.h>
@@ -120,6 +121,12 @@ size_t wire_route_body_max(enum wire_route route)
 	return rows[route].body_max;
 }
 
+bool wire_route_is_watch(enum wire_route route)
+{
+	return route == ROUTE_HEALTHZ || route == ROUTE_READYZ ||
+	       route == ROUTE_METRICS;
+}
+
 const char *wire_answer_type(enum wire_answer answer)
 {
 	static const char *const types[] = {
@@ -128,6 +135,7 @@ const char *wire_answer_type(enum wire_answer answer)
 		[WIRE_HTML] = "text/html; charset=utf-8",
 		[WIRE_CSS] = "text/css; charset=utf-8",
 		[WIRE_SVG] = "image/svg+xml",
+		[WIRE_METRICS] = METRICS_CONTENT_TYPE,
 	};
 	return types[answer];
 }

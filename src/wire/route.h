@@ -25,6 +25,7 @@ enum wire_answer {
 	WIRE_HTML,
 	WIRE_CSS,
 	WIRE_SVG,
+	WIRE_METRICS, /* Prometheus' text */
 };
 
 /* What a call does to the tracker's book. */
@@ -71,6 +72,10 @@ enum wire_method wire_route_method(enum wire_route route);
 enum wire_answer wire_route_answer(enum wire_route route);
 enum wire_book wire_route_book(enum wire_route route);
 size_t wire_route_body_max(enum wire_route route);
+
+/* Whether it is asked by machines that watch the tracker: it counts for no rate
+ * limit, and is not remarkable in a log. */
+bool wire_route_is_watch(enum wire_route route);
 
 /* "application/json"; static. */
 const char *wire_answer_type(enum wire_answer answer);

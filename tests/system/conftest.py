@@ -119,7 +119,7 @@ class Tracker:
         self.url = None
         self.address = None  # what --listen gets; kept over restarts
 
-    def start(self):
+    def start(self, **kwargs):
         self.process = subprocess.Popen(
             [
                 self.cah,
@@ -132,6 +132,7 @@ class Tracker:
             ],
             stdout=subprocess.PIPE,
             text=True,
+            **kwargs,
         )
         line = read_line(self.process, START_SECONDS)
         assert line.startswith("listening on http"), f"tracker said: {line!r}"

@@ -129,7 +129,7 @@ static void tally__tells_what_it_counted(void **state)
 	tally_group(tally, 3, 2000000);
 	tally_sweep(tally, 4);
 	tally_store_error(tally);
-	tally_refused(tally, REFUSAL_RATE);
+	tally_refused(tally, REFUSAL_RATE, 1);
 	const struct store_counts counts = {
 		.jobs = {[JOB_DONE] = 12},
 		.workers = {[WORKER_GPU] = 5},
