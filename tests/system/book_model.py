@@ -424,7 +424,6 @@ def data(book, call):
         "open_jobs": count["open"] + count["gpu_open"],
         "pending_jobs": count["leased"] + count["gpu_leased"],
         "closed_jobs": done,
-        "jobs": {**count, "total": total},
         "workers": {type: types[type] for type in TYPES},
     }
     percent = 100 * done / total if total else 100
@@ -433,6 +432,8 @@ def data(book, call):
         got = answer.json()
         return (
             facts.items() <= got.items()
+            and {**count, "total": total}.items() <= got["jobs"].items()
+            and sum(got["jobs"].values()) == 2 * total  # itself among them
             and abs(got["completion_float"] - percent) < 1e-6
             and got["finished_last_hour"] <= done
             and (got["eta"] == "Finished") == (done == total)
