@@ -9,12 +9,12 @@
 #include <cah/error.h>
 
 enum {
-	/* WATs of one transaction. Some tenth of a second: whoever else wants
-	 * to write has no patience for more than five. */
+	/* WATs of one transaction: some tenth of a second, so long may a
+	 * tracker have to wait. */
 	IMPORT_BATCH = 10000,
-	/* Between two of them. Who waits for the book asks for it every 100 ms
-	 * at the least (sqlite3_busy_timeout) and would miss a shorter gap. */
-	IMPORT_GAP_MS = 120,
+	/* Between two of them. Who waits for the book asks for it every 2 ms
+	 * (SQLITE_NAP_MS). */
+	IMPORT_GAP_MS = 10,
 };
 
 /* Called after each batch, when the book is free for others; may be NULL. */

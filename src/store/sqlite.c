@@ -79,6 +79,21 @@ static int prepare_statements(struct sqlite *lite, struct cah_error *err)
 	return CAH_OK;
 }
 
+/* Called by SQLite while another process keeps the file locked. Its own waiting
+ * ends in naps of 100 ms, too long to get in between the batches of an import.
+ * Many calls may stand behind a long write: only the first of them waits, else
+ * the last would wait for the sum. */
+static int wait_for_others(void *arg, int count)
+{
+	const struct sqlite *lite = arg;
+	int patience_ms = lite->is_impatient ? SQLITE_PATIENCE_AGAIN_MS
+					     : SQLITE_PATIENCE_MS;
+	if (count * SQLITE_NAP_MS >= patience_ms)
+		return 0;
+	usleep(SQLITE_NAP_MS * 1000);
+	return 1;
+}
+
 static int open_file(struct sqlite *lite, int flags, struct cah_error *err)
 {
 	/* A name that begins with ':' means something else to SQLite. */
@@ -99,15 +114,20 @@ static int open_file(struct sqlite *lite, int flags, struct cah_error *err)
 	/* What may only be read is opened so, without a word. */
 	if (sqlite3_db_readonly(lite->db, "main") == 1)
 		return sqlite_fail(lite, SQLITE_READONLY, err);
-	sqlite3_busy_timeout(lite->db, SQLITE_PATIENCE_MS);
+	sqlite3_busy_handler(lite->db, wait_for_others, lite);
 	sqlite3_db_config(lite->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	rc = sqlite_prepare_schema(lite, err);
-	return rc != CAH_OK ? rc : prepare_statements(lite, err);
+	if (rc == CAH_OK)
+		rc = prepare_statements(lite, err);
+	if (rc == CAH_OK)
+		sqlite_checkpoint_begin(lite);
+	return rc;
 }
 
 static void close_file(struct store *store)
 {
 	struct sqlite *lite = sqlite_of(store);
+	sqlite_checkpoint_end(lite);
 	for (int i = 0; i < STMT_COUNT; i++)
 		sqlite3_finalize(lite->stmts[i]);
 	sqlite3_close(lite->db);
@@ -129,17 +149,6 @@ static int step(struct sqlite *lite, enum stmt stmt)
 	return rc;
 }
 
-/* Many calls may stand behind a long write of another process, an import: only
- * the first of them waits, else the last would wait for the sum. */
-static void set_patience(struct sqlite *lite, bool was_busy)
-{
-	if (was_busy == lite->is_impatient)
-		return;
-	lite->is_impatient = was_busy;
-	sqlite3_busy_timeout(lite->db, was_busy ? SQLITE_PATIENCE_AGAIN_MS
-						: SQLITE_PATIENCE_MS);
-}
-
 static int begin(struct store *store, bool is_write, struct cah_error *err)
 {
 	struct sqlite *lite = sqlite_of(store);
@@ -151,9 +160,11 @@ static int begin(struct store *store, bool is_write, struct cah_error *err)
 	if (is_moved)
 		return cah_fail(err, CAH_EUNAVAILABLE,
 				"%s was moved or removed", store->path);
+	if (is_write)
+		sqlite_checkpoint_rest(lite);
 	int code = step(lite, stmt);
 	if (is_write)
-		set_patience(lite, (code & 0xff) == SQLITE_BUSY);
+		lite->is_impatient = (code & 0xff) == SQLITE_BUSY;
 	if (code == SQLITE_DONE)
 		return CAH_OK;
 	int rc = sqlite_fail(lite, code, err);
@@ -276,6 +287,9 @@ int sqlite_open(struct store **out, const char *path, bool may_make,
 				"there is no store %s (cah jobs import makes "
 				"one)",
 				path);
+	/* Counting every byte costs a lock each time. In vain where SQLite is
+	 * in use already. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	struct sqlite *lite = calloc(1, sizeof(*lite));
 	if (lite == NULL)
 		return cah_fail(err, CAH_ENOMEM, "%s: out of memory", path);

@@ -11,13 +11,15 @@ enum {
 	SQLITE_BOOK_VERSION = 2,     /* of the schema */
 	SQLITE_PATIENCE_MS = 5000,   /* with another process's writes */
 	SQLITE_PATIENCE_AGAIN_MS =
-		20, /* once it was in vain, until it is not */
+		20,        /* once it was in vain, until it is not */
+	SQLITE_NAP_MS = 2, /* between two tries */
 };
 
 struct sqlite {
 	struct store store; /* first: a struct store * is one of these */
 	sqlite3 *db;
-	int claim_fd;      /* of the lock file, -1 where not the tracker */
+	int claim_fd; /* of the lock file, -1 where not the tracker */
+	struct checkpointer *checkpointer; /* NULL until there is much to do */
 	bool is_impatient; /* the last transaction could not begin in time */
 	sqlite3_stmt *stmts[STMT_COUNT];
 };
@@ -50,5 +52,12 @@ CAH_MUST_CHECK int sqlite_claim(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int sqlite_backup(struct store *store, const char *path,
 				 store_backup_fn step, void *arg,
 				 struct cah_error *err);
+/* ---- sqlite_checkpoint.c ---- */
+
+void sqlite_checkpoint_begin(struct sqlite *lite);
+void sqlite_checkpoint_end(struct sqlite *lite);
+
+/* Between two transactions: what the thread beside leaves to us. */
+void sqlite_checkpoint_rest(struct sqlite *lite);
 
 #endif

@@ -479,7 +479,7 @@ static void store__goes_on_after_a_lock(void **state)
 	struct worker w = book_worker(b, WORKER_HYBRID, "ann");
 	sqlite3 *db;
 	struct cah_error err = {0};
-	sqlite3_busy_timeout(sqlite_of(b->store)->db, 20);
+	sqlite_of(b->store)->is_impatient = true;
 	assert_int_equal(sqlite3_open(book_path_of(b), &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL),
 			 SQLITE_OK);
