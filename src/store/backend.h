@@ -27,6 +27,9 @@ enum stmt {
 	STMT_COUNT,
 };
 
+/* As SQLite wants them, which others start from. */
+extern const char *const stmt_texts[STMT_COUNT];
+
 /* An argument of a statement. */
 struct arg {
 	bool is_text;
@@ -181,6 +184,11 @@ struct backend {
 	int (*backup)(struct store *store, const char *path,
 		      store_backup_fn step, void *arg, struct cah_error *err);
 
+	/* The seconds of the book's own clock, for which claim has set
+	 * store.has_clock: those of two machines differ. In a writing
+	 * transaction; what goes wrong is told by the next call. */
+	int64_t (*now)(struct store *store);
+
 	/* Opens a transaction; a read sees one moment in all its statements. */
 	int (*begin)(struct store *store, bool is_write, struct cah_error *err);
 
@@ -204,6 +212,10 @@ struct backend {
 	 * wrong may be told by any later call, at the latest by commit. */
 	int (*save)(struct store *store, const struct changes *changes,
 		    struct cah_error *err);
+
+	/* Whether the last transaction failed because of another tracker's, and
+	 * may succeed when done again. NULL: never. */
+	bool (*was_conflict)(struct store *store);
 
 	/* Starts a statement with its arguments and takes its first row.
 	 * Returns 1 for a row, 0 where there is none, or an error. A statement

@@ -28,7 +28,7 @@
 	"(SELECT disagreed FROM leaders l WHERE l.board = 0 " \
 	"AND l.nickname = workers.nickname)"
 
-static const char *const texts[] = {
+const char *const stmt_texts[STMT_COUNT] = {
 #define STMT(name, sql) [STMT_##name] = (sql),
 #include "store/statements.def"
 #undef STMT
@@ -65,7 +65,7 @@ int sqlite_fail(struct sqlite *lite, int code, struct cah_error *err)
 static int prepare_statements(struct sqlite *lite, struct cah_error *err)
 {
 	for (int i = 0; i < STMT_COUNT; i++) {
-		int rc = sqlite3_prepare_v3(lite->db, texts[i], -1,
+		int rc = sqlite3_prepare_v3(lite->db, stmt_texts[i], -1,
 					    SQLITE_PREPARE_PERSISTENT,
 					    &lite->stmts[i], NULL);
 		/* It has our number, but a table or column is missing. */

@@ -21,6 +21,7 @@ struct store {
 	pthread_mutex_t lock; /* from store_begin to store_end */
 	pthread_t group_of; /* the thread inside of store_group, if is_group */
 	bool is_group;
+	bool has_clock;   /* the database's time goes, not the caller's */
 	bool is_write;    /* the transaction may change something */
 	bool is_spoilt;   /* a call of the group failed half way */
 	bool has_changed; /* the call has begun to change something */
@@ -59,6 +60,10 @@ CAH_MUST_CHECK int store_begin_read(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int store_begin_peek(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int store_begin_write(struct store *store,
 				     struct cah_error *err);
+
+/* The time that leases count in: the caller's, or that of a clock which the
+ * database keeps. */
+int64_t store_now(struct store *store, int64_t now_s);
 
 /* Ends the call, which did what it does where @rc is CAH_OK, else nothing: one
  * that had begun to change something spoils its group. Returns @rc, or what the

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/fail.h"
 #include "base/table.h"
+#include "store/pg.h"
 #include "store/sqlite.h"
 
 #include <assert.h>
@@ -15,6 +16,7 @@
 enum {
 	LEADERS_KNOWN = 100000, /* ids kept in memory */
 	WANTS_MAX = 4096,       /* of one group; others are read when needed */
+	GROUP_TRIES = 8,        /* where another tracker is in the way */
 };
 
 /* ---- opening and closing ---- */
@@ -49,7 +51,12 @@ static int open_store(struct store **out, const char *uri, bool may_make,
 	*out = NULL;
 	if (strncmp(uri, "sqlite:", 7) == 0 && uri[7] != '\0')
 		return sqlite_open(out, uri + 7, may_make, err);
-	return cah_fail(err, CAH_EINVALID, "'%s' is no store: sqlite:FILE is",
+	if (strncmp(uri, "postgresql://", 13) == 0 ||
+	    strncmp(uri, "postgres://", 11) == 0)
+		return pg_open(out, uri, may_make, err);
+	return cah_fail(err, CAH_EINVALID,
+			"'%s' is no store: sqlite:FILE and postgresql://... "
+			"are",
 			uri);
 }
 
@@ -99,7 +106,9 @@ static int open_one(struct store *store, bool is_write, struct cah_error *err)
 	return CAH_OK;
 }
 
-static int close_one(struct store *store, int rc, struct cah_error *err)
+/* *again where the same may succeed. */
+static int close_one(struct store *store, int rc, bool *again,
+		     struct cah_error *err)
 {
 	if (rc == CAH_OK && store->is_write)
 		rc = save_all(store, err);
@@ -112,11 +121,18 @@ static int close_one(struct store *store, int rc, struct cah_error *err)
 	}
 	if (is_kept)
 		leader_remember(store);
+	*again = rc != CAH_OK && store->backend->was_conflict != NULL &&
+		 store->backend->was_conflict(store);
 	map_clear(&store->map);
 	store->wants.token_count = 0;
 	memset(store->wants.open, 0, sizeof(store->wants.open));
 	pthread_mutex_unlock(&store->lock);
 	return rc;
+}
+
+int64_t store_now(struct store *store, int64_t now_s)
+{
+	return store->has_clock ? store->backend->now(store) : now_s;
 }
 
 /* ---- a call, alone or in a group ---- */
@@ -192,8 +208,9 @@ static bool is_trouble(int rc)
 
 int store_end(struct store *store, int rc, struct cah_error *err)
 {
+	bool again;
 	if (!is_in_group(store))
-		return close_one(store, rc, err);
+		return close_one(store, rc, &again, err);
 	if (rc != CAH_OK && (store->has_changed || is_trouble(rc)))
 		store->is_spoilt = true;
 	return rc;
@@ -216,10 +233,10 @@ int store_backup(struct store *store, const char *path, store_backup_fn step,
 
 /* ---- groups ---- */
 
-int store_group(struct store *store, bool is_write, store_group_fn run,
-		void *arg, struct cah_error *err)
+static int run_group(struct store *store, bool is_write, store_group_fn run,
+		     void *arg, bool *again, struct cah_error *err)
 {
-	assert(!is_in_group(store));
+	*again = false;
 	int rc = open_one(store, is_write, err);
 	if (rc != CAH_OK)
 		return rc;
@@ -233,7 +250,18 @@ int store_group(struct store *store, bool is_write, store_group_fn run,
 		rc = cah_fail(err, CAH_EUNAVAILABLE,
 			      "%s: a call of the group failed half way",
 			      store->path);
-	return close_one(store, rc, err);
+	return close_one(store, rc, again, err);
+}
+
+int store_group(struct store *store, bool is_write, store_group_fn run,
+		void *arg, struct cah_error *err)
+{
+	assert(!is_in_group(store));
+	bool again = true;
+	int rc = CAH_OK;
+	for (int i = 0; i < GROUP_TRIES && again; i++)
+		rc = run_group(store, is_write, run, arg, &again, err);
+	return rc;
 }
 
 void store_want_worker(struct store *store, struct slice token)

@@ -96,7 +96,7 @@ class Cluster:
                 **self.who,
             )
         deadline = time.monotonic() + START_SECONDS
-        ready = [self.programs / "pg_isready", "--quiet", "--host", self.folder]
+        ready = [self.programs / "pg_isready", "-q", "-h", self.folder, "-U", "cah"]
         while subprocess.run(ready, check=False).returncode != 0:
             said = (self.folder / "log").read_text()
             assert self.process.poll() is None, said

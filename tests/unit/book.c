@@ -5,14 +5,44 @@
 #include <stdint.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
+#include <libpq-fe.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+static int64_t ask_pg(const char *uri, const char *sql)
+{
+	PGconn *db = PQconnectdb(uri);
+	PGresult *result = PQexec(db, sql);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK &&
+	    PQresultStatus(result) != PGRES_TUPLES_OK)
+		fail_msg("%s: %s", sql, PQerrorMessage(db));
+	int64_t n = PQntuples(result) > 0
+			    ? strtoll(PQgetvalue(result, 0, 0), NULL, 10)
+			    : 0;
+	PQclear(result);
+	PQfinish(db);
+	return n;
+}
+
+bool book_is_pg(const char *path)
+{
+	return strncmp(path, "postgresql:", 11) == 0;
+}
+
 const char *book_path_of(const struct book *b)
 {
-	return b->uri + strlen("sqlite:");
+	return book_is_pg(b->uri) ? b->uri : b->uri + strlen("sqlite:");
+}
+
+/* A server learns of a killed client when it reads next. */
+void book_wait_alone(const struct book *b)
+{
+	while (book_is_pg(b->uri) &&
+	       book_ask_sql(b->uri, "SELECT count(*) FROM pg_stat_activity "
+				    "WHERE application_name = 'cah'") > 0)
+		usleep(1000);
 }
 
 int book_add_wats(struct store *store, int count)
@@ -30,18 +60,52 @@ int book_add_wats(struct store *store, int count)
 	return added;
 }
 
-int book_setup(void **state)
+/* A schema of its own is a book of its own, and quicker than a database. */
+static void make_schema(struct book *b, const char *server)
+{
+	(void)snprintf(b->server, sizeof(b->server), "%s", server);
+	static int made;
+	char sql[64];
+	(void)snprintf(b->schema, sizeof(b->schema), "book%d", made++);
+	(void)snprintf(sql, sizeof(sql), "CREATE SCHEMA %s", b->schema);
+	book_run_sql(server, sql);
+	(void)snprintf(b->uri, sizeof(b->uri), "%s&options=-csearch_path%%3D%s",
+		       server, b->schema);
+}
+
+static void drop_schema(const struct book *b)
+{
+	char sql[64];
+	(void)snprintf(sql, sizeof(sql), "DROP SCHEMA %s CASCADE", b->schema);
+	book_run_sql(b->server, sql);
+}
+
+static int setup(void **state, const char *server)
 {
 	struct book *b = calloc(1, sizeof(*b));
 	strcpy(b->dir, "/tmp/cah-store-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
-	(void)snprintf(b->uri, sizeof(b->uri), "sqlite:%s/book.db", b->dir);
+	if (server != NULL)
+		make_schema(b, server);
+	else
+		(void)snprintf(b->uri, sizeof(b->uri), "sqlite:%s/book.db",
+			       b->dir);
 	struct cah_error err = {0};
 	if (store_open(&b->store, b->uri, &err) != CAH_OK)
 		fail_msg("%s", err.text);
 	assert_int_equal(book_add_wats(b->store, WATS), WATS);
 	*state = b;
 	return 0;
+}
+
+int book_setup(void **state)
+{
+	return setup(state, getenv("CAH_TEST_POSTGRES"));
+}
+
+int book_setup_sqlite(void **state)
+{
+	return setup(state, NULL);
 }
 
 int book_teardown(void **state)
@@ -51,6 +115,8 @@ int book_teardown(void **state)
 					    "other.db"};
 	struct book *b = *state;
 	store_close(b->store);
+	if (b->schema[0] != '\0')
+		drop_schema(b);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char path[128];
 		(void)snprintf(path, sizeof(path), "%s/%s", b->dir, names[i]);
@@ -149,6 +215,10 @@ const char *book_board(struct book *b, bool is_cpu)
 void book_run_sql(const char *path, const char *sql)
 {
 	sqlite3 *db;
+	if (book_is_pg(path)) {
+		(void)ask_pg(path, sql);
+		return;
+	}
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
@@ -158,6 +228,8 @@ int64_t book_ask_sql(const char *path, const char *sql)
 {
 	sqlite3 *db;
 	sqlite3_stmt *stmt;
+	if (book_is_pg(path))
+		return ask_pg(path, sql);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL),
 			 SQLITE_OK);

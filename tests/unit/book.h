@@ -1,5 +1,7 @@
 /* book.h: for the tests of the store: each has a folder of its own with a new
- * book of five WATs in it, and short names for the calls. */
+ * book of five WATs in it, and short names for the calls. Where
+ * CAH_TEST_POSTGRES is the URI of a database (tests/system/postgres.py), the
+ * book is a schema in that. */
 #ifndef BOOK_H
 #define BOOK_H
 
@@ -11,7 +13,9 @@ enum {
 
 struct book {
 	char dir[64];
-	char uri[128]; /* sqlite:PATH */
+	char schema[16]; /* "": SQLite */
+	char server[128];
+	char uri[256]; /* sqlite:PATH or postgresql://... */
 	struct store *store;
 };
 
@@ -20,7 +24,12 @@ struct book {
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, book_setup, book_teardown)
 
+/* For what is true of files only. */
+#define TEST_SQLITE(name) \
+	cmocka_unit_test_setup_teardown(name, book_setup_sqlite, book_teardown)
+
 int book_setup(void **state);
+int book_setup_sqlite(void **state);
 int book_teardown(void **state);
 void book_reopen(struct book *b);
 const char *book_path_of(const struct book *b);
@@ -45,7 +54,13 @@ void book_states(struct book *b, int open, int leased, int gpu_open,
 /* The leaderboard as text: "name jobs pairs, ..."; until the next call. */
 const char *book_board(struct book *b, bool is_cpu);
 
-/* What another program does to the file. */
+/* The file, or the URI of a database. */
+bool book_is_pg(const char *path);
+
+/* Waits until whoever was killed is gone from the database, too. */
+void book_wait_alone(const struct book *b);
+
+/* What another program does to it. */
 void book_run_sql(const char *path, const char *sql);
 int64_t book_ask_sql(const char *path, const char *sql);
 
