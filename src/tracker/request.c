@@ -145,7 +145,8 @@ static struct slice without_authority(struct slice uri)
 	    !slice_starts(uri, SLICE("https://")))
 		return uri;
 	struct slice rest = slice_from(uri, sizeof("https://") - 1);
-	const char *path = memchr(rest.data, '/', rest.len);
+	const char *path =
+		rest.len > 0 ? memchr(rest.data, '/', rest.len) : NULL;
 	return path != NULL ? slice_from(uri, (size_t)(path - uri.data))
 			    : SLICE("/");
 }
@@ -230,7 +231,7 @@ int request_begin(struct request *request, struct cah_error *err)
 	if (rc != CAH_OK)
 		return rc;
 	struct slice uri = without_authority(buf_slice(&request->uri));
-	const char *mark = memchr(uri.data, '?', uri.len);
+	const char *mark = uri.len > 0 ? memchr(uri.data, '?', uri.len) : NULL;
 	struct slice path = uri;
 	struct slice query = {NULL, 0};
 	if (mark != NULL) {

@@ -357,7 +357,7 @@ static void *serve(void *arg)
 
 int64_t server_connections(const struct server *server)
 {
-	return server->connections;
+	return server != NULL ? server->connections : 0;
 }
 
 int server_start(struct tracker *tracker, struct cah_error *err)

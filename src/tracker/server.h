@@ -12,7 +12,8 @@ struct tracker;
  * thread of its own. Errors: CAH_EIO. */
 CAH_MUST_CHECK int server_start(struct tracker *tracker, struct cah_error *err);
 
-/* Connections that are open. The server's thread only. */
+/* Connections that are open; none where no server runs. The server's thread
+ * only. */
 int64_t server_connections(const struct server *server);
 
 /* Takes no new connection, waits for the answers in flight, ends the thread.
