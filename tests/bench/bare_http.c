@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum {
 	BYTES_MAX = 1024 * 1024,
-	CONNECTIONS = 2000,
+	CONNECTIONS = 20000,
+	MEMORY = 16 * 1024, /* bytes of a connection, as the tracker's */
 	BACKLOG = 1024,
 };
 
@@ -60,12 +62,17 @@ static int listen_anywhere(unsigned *port)
 int main(int argc, char **argv)
 {
 	unsigned port;
+	struct rlimit files;
 	size_t len = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
 	char *bytes = len > 0 && len <= BYTES_MAX ? malloc(len) : NULL;
 	int fd = listen_anywhere(&port);
 	if (bytes == NULL || fd < 0) {
 		(void)fprintf(stderr, "usage: bare_http BYTES\n");
 		return 2;
+	}
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	memset(bytes, 'x', len);
 	struct MHD_Response *response = MHD_create_response_from_buffer(

@@ -11,7 +11,7 @@ from conftest import BUILD, ROOT
 ROWS = {
     "wat": 9,  # three modes: two of processor time, one of memory
     "dedup": 3,  # asked one by one and in batches, added
-    "tracker": 4,  # two sizes, 1 and 16 connections
+    "tracker": 14,  # two sizes; a crowd; four answers; idle; start and import
     "image": 4,  # three formats, and all
     "clip": 4,  # images and texts, two engines
     "fetch": 2,

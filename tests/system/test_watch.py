@@ -232,6 +232,31 @@ def test_the_document_has_the_metrics_that_there_are(busy_tracker):
     }
 
 
+def test_refusals_are_counted_and_do_not_concern_who_watches(tracker, start_tracker):
+    tracker.stop()
+    strict = start_tracker(
+        "--quiet",
+        "--calls-per-minute",
+        "5",
+        "--workers-per-address",
+        "1",
+        limits=True,
+    )
+    strict.new_worker()
+    assert strict.get("/api/new?nickname=second").status == 429
+    statuses = [strict.get("/api/jobCount?type=CPU").status for _ in range(9)]
+    assert statuses.count(429) >= 1
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert {strict.get(path).status for _ in range(9)} == {200}
+    got = samples(strict)
+    name = "cah_refused_total"
+    assert got[name, (("reason", "workers"),)] == 1
+    assert got[name, (("reason", "rate"),)] == statuses.count(429)
+    assert got[name, (("reason", "full"),)] == 0
+    labels = (("route", "/api/jobCount"), ("status", "429"))
+    assert got["cah_http_requests_total", labels] == statuses.count(429)
+
+
 # --------------------------------------------------------------------- health
 
 
@@ -434,6 +459,22 @@ def test_request_ids_differ(tracker):
     assert len(set(ids)) == 10
     given = tracker.get("/healthz", headers={"X-Request-Id": "mine"})
     assert given.headers["X-Request-Id"] not in ("mine", *ids)
+
+
+def test_the_id_and_the_client_that_a_trusted_proxy_tells(logged):
+    tracker, lines = logged("--verbose", "--trusted-proxy", "127.0.0.1")
+    sent = {"X-Request-Id": "Ab-1_2.z", "X-Forwarded-For": "192.0.2.7, 198.51.100.9"}
+    answer = tracker.get("/data", headers=sent)
+    assert answer.headers["X-Request-Id"] == "Ab-1_2.z"
+    for hostile in ("a b", 'a"', "x" * 65, "a=b"):
+        sent["X-Request-Id"] = hostile
+        answer = tracker.get("/data", headers=sent)
+        assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{12}", answer.headers["X-Request-Id"])
+    tracker.stop()
+    told = [f for f in map(logfmt, lines()) if f["msg"] == "request"]
+    assert told[0]["id"] == "Ab-1_2.z"
+    assert {f["client"] for f in told} == {"198.51.100.9"}
+    assert len({f["id"] for f in told}) == 5
 
 
 def test_a_log_that_nobody_reads_stops_nothing(cah, import_jobs):

@@ -16,13 +16,16 @@
 #include <unistd.h>
 
 enum {
-	OPERATIONS = 5000,
+	OPERATIONS = 8000,
 	COMPARE_EVERY = 50, /* operations */
-	WORKERS = 12,       /* at most, the dead ones not counted */
+	GROUP_MAX = 20,     /* operations of one group */
+	VERIFY_EVERY = 400, /* operations, then it is turned on or off */
+	TOLERANCE = 5,
+	WORKERS = 12, /* at most, the dead ones not counted */
 	WATS_MAX = 60,
 	JOBS_MAX = 2 * WATS_MAX,
 	NICKNAMES = 5,
-	IDLE_S = 400,
+	IDLE_S = 900,
 	SEED = 20210901,
 };
 
@@ -58,6 +61,9 @@ struct model {
 	int64_t wall_s;
 	unsigned random;
 	int url; /* the last one made up */
+	bool is_verified;
+	int64_t checked[NICKNAMES];
+	int64_t disagreed[NICKNAMES];
 };
 
 /* Numerical Recipes' LCG; the low bits are poor. */
@@ -90,7 +96,7 @@ static void give_back(struct model *m, struct model_worker *w)
 	if (w->job == 0)
 		return;
 	struct model_job *j = &m->jobs[w->job];
-	j->state = j->state == JOB_LEASED ? JOB_OPEN : JOB_GPU_OPEN;
+	j->state--;
 	j->holder = -1;
 	w->job = 0;
 }
@@ -126,7 +132,7 @@ static int op_new(struct model *m)
 		return CAH_ENOTFOUND;
 	struct worker got;
 	*w = (struct model_worker){.is_alive = true,
-				   .type = draw(m, WORKER_TYPE_COUNT),
+				   .type = draw(m, 4) % WORKER_TYPE_COUNT,
 				   .nickname = draw(m, NICKNAMES),
 				   .heard_s = m->now_s};
 	OK(store_worker_new(m->store, &got, nickname_of(w->nickname), w->type,
@@ -142,11 +148,44 @@ static struct slice token_of(const struct model_worker *w)
 	return slice_of(w->token);
 }
 
+/* Whether the job waits to be checked by somebody other than @nickname. */
+static bool is_check(const struct model *m, int number, int nickname)
+{
+	const struct model_job *j = &m->jobs[number];
+	return m->is_verified && j->state == JOB_CHECK_OPEN &&
+	       j->closer != nickname;
+}
+
+static bool has_check(const struct model *m, const struct model_worker *w)
+{
+	for (int n = 1; n <= m->job_count && w->type == WORKER_HYBRID; n++)
+		if (is_check(m, n, w->nickname))
+			return true;
+	return false;
+}
+
+/* The open job with the lowest number behind @had, else the lowest of all but
+ * @had, else 0. */
+static int next_open(const struct model *m, const struct model_worker *w,
+		     int had)
+{
+	enum job_state from = w->type == WORKER_GPU ? JOB_GPU_OPEN : JOB_OPEN;
+	for (int i = 1; i < m->job_count; i++) {
+		int n = 1 + (had + i - 1) % m->job_count;
+		if (had == 0)
+			n = i;
+		if (m->jobs[n].state == from)
+			return n;
+	}
+	if (had == 0 && m->jobs[m->job_count].state == from)
+		return m->job_count;
+	return 0;
+}
+
 static int op_take(struct model *m)
 {
 	int index = draw_worker(m);
 	struct model_worker *w = &m->workers[index];
-	enum job_state from = w->type == WORKER_GPU ? JOB_GPU_OPEN : JOB_OPEN;
 	struct job got;
 	int rc = store_job_take(m->store, &got, token_of(w), w->type, m->now_s,
 				m->wall_s, NULL);
@@ -155,30 +194,49 @@ static int op_take(struct model *m)
 		return rc;
 	}
 	int had = w->job;
-	give_back(m, w);
-	int number = had + 1;
-	while (number <= m->job_count && m->jobs[number].state != from)
-		number++;
-	for (int k = 1; number > m->job_count && k <= had; k++)
-		number = m->jobs[k].state == from ? k : number;
-	if (number > m->job_count) {
-		assert_int_equal(had, 0);
+	int number = next_open(m, w, had);
+	bool may_check = has_check(m, w) && (had == 0 || number == 0);
+	if (number == 0 && had == 0 && !may_check) {
 		assert_int_equal(rc, CAH_ENOJOB);
 		return rc;
 	}
 	OK(rc);
-	assert_int_equal(got.number, number);
+	give_back(m, w);
+	if (may_check)
+		assert_true(is_check(m, (int)got.number, w->nickname));
+	else
+		assert_int_equal(got.number, number != 0 ? number : had);
 	w->heard_s = m->now_s;
-	w->job = number;
-	m->jobs[number].state++;
-	m->jobs[number].holder = index;
+	w->job = (int)got.number;
+	m->jobs[w->job].state++;
+	m->jobs[w->job].holder = index;
 	return CAH_OK;
+}
+
+/* The second count of a job is there. */
+static void finish_check(struct model *m, struct model_job *j, int nickname,
+			 int64_t pairs)
+{
+	int64_t gap = pairs > j->pairs ? pairs - j->pairs : j->pairs - pairs;
+	int64_t most = pairs > j->pairs ? pairs : j->pairs;
+	bool agrees = gap <= TOLERANCE || gap * 100 <= most;
+	m->checked[nickname]++;
+	m->checked[j->closer]++;
+	m->disagreed[nickname] += !agrees;
+	m->disagreed[j->closer] += !agrees;
+	if (agrees)
+		close_job(m, j, j->closer, j->pairs);
+	else
+		set_open(j);
 }
 
 static int op_finish(struct model *m)
 {
 	struct model_worker *w = &m->workers[draw_worker(m)];
 	int64_t pairs = draw(m, 4) == 0 ? 0 : draw(m, 100000);
+	/* Near to what another counted, else they would never agree. */
+	if (w->job != 0 && draw(m, 2) == 0)
+		pairs = m->jobs[w->job].pairs + draw(m, 2 * TOLERANCE);
 	char text[64];
 	struct slice url = url_of(text, ++m->url);
 	int rc = store_job_finish(m->store, token_of(w), w->type, pairs, url,
@@ -193,8 +251,17 @@ static int op_finish(struct model *m)
 	w->heard_s = m->now_s;
 	w->jobs_completed++;
 	w->job = 0;
+	if (j->state == JOB_CHECK_LEASED) {
+		j->holder = -1;
+		finish_check(m, j, w->nickname, pairs);
+		return rc;
+	}
 	if (w->type != WORKER_CPU) {
 		close_job(m, j, w->nickname, pairs);
+		if (m->is_verified) {
+			j->state = JOB_CHECK_OPEN;
+			j->minute = 0;
+		}
 		return rc;
 	}
 	j->holder = -1;
@@ -268,6 +335,9 @@ static int op_sweep(struct model *m)
 		w->is_alive = false;
 		expected++;
 	}
+	for (int n = 1; n <= m->job_count; n++)
+		if (!m->is_verified && m->jobs[n].state == JOB_CHECK_OPEN)
+			m->jobs[n].state = JOB_DONE;
 	OK(store_sweep(m->store, m->now_s, IDLE_S, &count, NULL));
 	assert_int_equal(count, expected);
 	return expected > 0 ? CAH_OK : CAH_ENOTFOUND;
@@ -304,6 +374,10 @@ static int op_close(struct model *m)
 		struct model_job *j = &m->jobs[numbers[i]];
 		if (j->state == JOB_DONE)
 			continue;
+		if (j->closer >= 0) {
+			close_job(m, j, j->closer, j->pairs);
+			continue;
+		}
 		close_job(m, j, nickname, pairs);
 		pairs = 0;
 	}
@@ -464,6 +538,8 @@ static void compare_workers(struct model *m)
 		assert_string_equal(got.token, w->token);
 		assert_int_equal(got.job_number, w->job);
 		assert_int_equal(got.jobs_completed, w->jobs_completed);
+		assert_int_equal(got.checked, m->checked[w->nickname]);
+		assert_int_equal(got.disagreed, m->disagreed[w->nickname]);
 	}
 }
 
@@ -504,9 +580,11 @@ static void begin_model(struct model *m, struct store *store)
 }
 
 static int (*const operations[])(struct model *m) = {
-	op_new,   op_take,  op_take,     op_take,  op_finish, op_finish,
-	op_new,   op_take,  op_progress, op_alive, op_finish, op_invalid,
-	op_sweep, op_close, op_to_gpu,   op_reset,
+	op_new,    op_take,  op_take,   op_take,   op_finish,  op_finish,
+	op_new,    op_take,  op_take,   op_finish, op_new,     op_progress,
+	op_alive,  op_reset, op_finish, op_finish, op_sweep,   op_to_gpu,
+	op_take,   op_take,  op_finish, op_finish, op_finish,  op_take,
+	op_finish, op_close, op_reset,  op_reset,  op_invalid,
 };
 /* Every fiftieth is one of these: */
 static int (*const rare[])(struct model *m) = {op_bye, op_import};
@@ -525,6 +603,10 @@ static void recount(const char *path)
 		 "SELECT count(*) FROM jobs WHERE state = 3"},
 		{"SELECT sum(done) FROM counts",
 		 "SELECT count(*) FROM jobs WHERE state = 4"},
+		{"SELECT sum(check_open) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 5"},
+		{"SELECT sum(check_leased) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 6"},
 		{"SELECT sum(hybrid + cpu + gpu) FROM counts",
 		 "SELECT count(*) FROM workers"},
 		{"SELECT sum(leaders + cpu_leaders) FROM counts",
@@ -537,7 +619,7 @@ static void recount(const char *path)
 		{"SELECT sum(jobs) FROM leaders",
 		 "SELECT count(nullif(maker, 0)) + count(nullif(closer, 0)) "
 		 "FROM jobs"},
-		{"SELECT count(*) FROM jobs WHERE state IN (1, 3)",
+		{"SELECT count(*) FROM jobs WHERE state IN (1, 3, 6)",
 		 "SELECT count(*) FROM jobs j JOIN workers w "
 		 "ON w.id = j.holder AND w.job = j.number"},
 		{"SELECT count(*) FROM jobs WHERE holder > 0",
@@ -558,30 +640,83 @@ static void recount(const char *path)
 			 0);
 }
 
-static void store__agrees_with_a_plain_model(void **state)
+static void turn_verify(struct model *m, bool is_on)
 {
-	struct book *b = *state;
+	const struct store_verify verify = {
+		.share = is_on ? 1 : 0,
+		.relative = 0.01,
+		.absolute = TOLERANCE,
+	};
+	m->is_verified = is_on;
+	store_set_verify(m->store, &verify);
+}
+
+/* Some operations; the next one is the @at-th. */
+struct run {
+	struct model *model;
+	int at;
+	int count;
+	int done;
+};
+
+static void run_some(void *arg)
+{
+	struct run *run = arg;
+	struct model *m = run->model;
+	for (int i = 0; i < run->count; i++) {
+		m->now_s += draw(m, 30);
+		m->wall_s += draw(m, 30);
+		int which = draw(m, sizeof(operations) / sizeof(operations[0]));
+		run->done += operations[which](m) == CAH_OK;
+		if (++run->at % COMPARE_EVERY == 0)
+			compare(m);
+	}
+}
+
+/* In groups of random size where @is_grouped. */
+static void agree(struct book *b, bool is_grouped)
+{
 	static struct model m;
-	int done = 0;
+	struct run run = {.model = &m};
+	int next_turn = VERIFY_EVERY;
 	begin_model(&m, b->store);
-	for (int i = 0; i < OPERATIONS; i++) {
-		m.now_s += draw(&m, 30);
-		m.wall_s += draw(&m, 30);
-		int which = draw(&m, 16);
-		int rc = i % 50 == 49 ? rare[i / 50 % 2](&m)
-				      : operations[which](&m);
-		done += rc == CAH_OK;
-		if (i % COMPARE_EVERY == 0)
-			compare(&m);
-		if (i == OPERATIONS / 2) {
+	while (run.at < OPERATIONS) {
+		run.count = is_grouped ? 1 + draw(&m, GROUP_MAX) : 1;
+		if (is_grouped)
+			OK(store_group(m.store, true, run_some, &run, NULL));
+		else
+			run_some(&run);
+		if (run.at % 50 == 49)
+			run.done += rare[run.at / 50 % 2](&m) == CAH_OK;
+		if (run.at < next_turn)
+			continue;
+		next_turn += VERIFY_EVERY;
+		if (!m.is_verified) {
 			book_reopen(b);
 			m.store = b->store;
 		}
+		turn_verify(&m, !m.is_verified);
 	}
 	compare(&m);
 	recount(book_path_of(b));
 	/* Refusals must be tried, but not be all that happens. */
-	assert_in_range(done, OPERATIONS / 3, OPERATIONS * 9 / 10);
+	assert_in_range(run.done, OPERATIONS / 4, OPERATIONS * 9 / 10);
+	int64_t checked = 0, disagreed = 0;
+	for (int i = 0; i < NICKNAMES; i++) {
+		checked += m.checked[i];
+		disagreed += m.disagreed[i];
+	}
+	assert_true(disagreed > 20 && checked > disagreed + 20);
+}
+
+static void store__agrees_with_a_plain_model(void **state)
+{
+	agree(*state, false);
+}
+
+static void group__agrees_with_a_plain_model(void **state)
+{
+	agree(*state, true);
 }
 
 /* ---- kill -9 ---- */
@@ -728,6 +863,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(store__agrees_with_a_plain_model),
+		TEST(group__agrees_with_a_plain_model),
 		TEST(store__keeps_what_it_acknowledged_over_kill_9),
 		TEST(import__that_is_killed_leaves_nothing),
 	};
