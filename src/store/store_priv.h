@@ -12,6 +12,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct table;
 
@@ -19,8 +20,11 @@ struct store {
 	const struct backend *backend;
 	char *path;           /* as the user gave it, for texts; owned */
 	pthread_mutex_t lock; /* from store_begin to store_end */
-	pthread_t group_of; /* the thread inside of store_group, if is_group */
-	bool is_group;
+	/* The thread inside of store_group, if is_group. Read without the lock
+	 * by threads that ask whether it is they: group_of is set before
+	 * is_group, so none takes another's group for its own. */
+	_Atomic pthread_t group_of;
+	atomic_bool is_group;
 	bool has_clock;   /* the database's time goes, not the caller's */
 	bool is_write;    /* the transaction may change something */
 	bool is_spoilt;   /* a call of the group failed half way */

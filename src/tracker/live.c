@@ -13,8 +13,10 @@
 
 enum {
 	FIRST_WORKERS = 64,
-	NONE = UINT32_MAX, /* no worker: the end of a list */
 };
+
+/* No worker: the end of a list. Larger than what an enum may hold. */
+#define NONE UINT32_MAX
 
 struct entry {
 	char token[LIVE_TOKEN_MAX];
