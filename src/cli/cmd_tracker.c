@@ -17,7 +17,7 @@
 enum {
 	SECRET_MAX = 1024, /* bytes of the organiser's secret */
 	WAIT_MS = 1000,    /* between two looks for a SIGHUP */
-	OWN_OPTS = 10,
+	OWN_OPTS = 12,
 	LOG_PATIENCE_MS = 20, /* what a log line waits for its reader */
 };
 
@@ -26,6 +26,7 @@ struct choice {
 	const char *secret_file;
 	const char *log_format;
 	struct opt_list upload;
+	struct opt_list stages;
 	bool is_json;
 	bool is_quiet;
 	bool is_verbose;
@@ -48,6 +49,11 @@ static int parse_options(struct choice *c, int argc, char **argv)
 		{"upload-address", "TYPE=ADDR",
 		 "where workers of a type put results", OPT_LIST, &c->upload, 0,
 		 0},
+		{"project", "NAME", "what a project with stages is called",
+		 OPT_TEXT, &c->tracker.project, 0, 0},
+		{"stage", "LETTER=NAME",
+		 "a stage of the project, a to e, and what it is called",
+		 OPT_LIST, &c->stages, 0, 0},
 		{"admin-token-file", "FILE",
 		 "holds the organiser's secret; without it the admin calls are "
 		 "off",
@@ -99,6 +105,21 @@ static int take_upload_address(struct choice *c, const char *text,
 	return CAH_OK;
 }
 
+static int take_stage(struct choice *c, const char *text, struct cah_error *err)
+{
+	int stage = text[0] - 'a';
+	if (stage < 0 || stage >= STORE_STAGE_COUNT || text[1] != '=')
+		return cah_fail(err, CAH_EINVALID,
+				"--stage: '%s' is not LETTER=NAME with LETTER "
+				"one of a, b, c, d, e",
+				text);
+	if (c->tracker.stage_names[stage] != NULL)
+		return cah_fail(err, CAH_EINVALID, "--stage: %c is there twice",
+				text[0]);
+	c->tracker.stage_names[stage] = text + 2;
+	return CAH_OK;
+}
+
 static int read_secret(struct choice *c, struct cah_error *err)
 {
 	if (c->secret_file == NULL)
@@ -134,6 +155,11 @@ static int finish_options(struct choice *c, struct cah_error *err)
 				c->log_format);
 	for (size_t i = 0; i < c->upload.count; i++) {
 		int rc = take_upload_address(c, c->upload.values[i], err);
+		if (rc != CAH_OK)
+			return rc;
+	}
+	for (size_t i = 0; i < c->stages.count; i++) {
+		int rc = take_stage(c, c->stages.values[i], err);
 		if (rc != CAH_OK)
 			return rc;
 	}

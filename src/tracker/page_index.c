@@ -42,6 +42,48 @@ static void add_counts(struct request *request, const struct state *state)
 	page_html(request, "</dl>\n");
 }
 
+static void add_stage(struct request *request,
+		      const struct store_counts *counts, int stage)
+{
+	const char letter[2] = {store_stage_letter(stage), '\0'};
+	page_html(request, "<tr><th scope=\"row\">");
+	page_html(request, letter);
+	page_html(request, "</th><td class=\"text\"><bdi>");
+	page_text(request, request->tracker->stages.names[stage]);
+	page_html(request, "</bdi></td><td class=\"number\">");
+	page_number(request, counts->tasks_open[stage]);
+	page_html(request, "</td><td class=\"number\">");
+	page_number(request, counts->tasks_leased[stage]);
+	page_html(request, "</td><td class=\"number\">");
+	page_number(request, counts->stage_workers[stage]);
+	page_html(request, "</td></tr>\n");
+}
+
+static void add_stages(struct request *request, const struct state *state)
+{
+	const struct stages *stages = &request->tracker->stages;
+	if (stages->count == 0)
+		return;
+	page_html(request, "<h2 id=\"stages\">Stages of <bdi>");
+	page_text(request, stages->project);
+	page_html(request,
+		  "</bdi></h2>\n<div class=\"scroll\" tabindex=\"0\" "
+		  "role=\"region\" aria-labelledby=\"stages\">\n<table>\n"
+		  "<thead><tr><th scope=\"col\">Stage</th>"
+		  "<th scope=\"col\">Name</th>"
+		  "<th scope=\"col\" class=\"number\">Open</th>"
+		  "<th scope=\"col\" class=\"number\">In work</th>"
+		  "<th scope=\"col\" class=\"number\">Workers</th></tr>"
+		  "</thead>\n<tbody>\n");
+	for (int i = 0; i < stages->count; i++)
+		add_stage(request, &state->counts, i);
+	page_html(request, "</tbody>\n</table>\n</div>\n<p>");
+	page_number(request, state->counts.tasks_done);
+	page_html(request, " of ");
+	page_number(request, state->tasks);
+	page_html(request, " have been through all of them.</p>\n");
+}
+
 static void add_worker(struct request *request, const struct worker *worker)
 {
 	page_html(request, "<tr><td>");
@@ -49,7 +91,8 @@ static void add_worker(struct request *request, const struct worker *worker)
 	page_html(request, "</td>");
 	page_nickname(request, worker->nickname);
 	page_html(request, "<td>");
-	page_text(request, store_type_name(worker->type));
+	page_text(request,
+		  stages_type_name(&request->tracker->stages, worker->type));
 	page_html(request, "</td><td class=\"number\">");
 	if (worker->job_number > 0)
 		page_number(request, worker->job_number);
@@ -99,6 +142,13 @@ static void add_workers_heading(struct request *request,
 		page_html(request, " ");
 		page_text(request, store_type_name((enum worker_type)i));
 		comma = ", ";
+	}
+	const struct stages *stages = &request->tracker->stages;
+	for (int i = 0; i < stages->count; i++) {
+		page_html(request, comma);
+		page_number(request, state->counts.stage_workers[i]);
+		page_html(request, " ");
+		page_text(request, stages->names[i]);
 	}
 	page_html(request, ".</p>\n");
 }
@@ -156,6 +206,7 @@ int route_index(struct request *request, struct cah_error *err)
 		return rc;
 	add_progress(request, &state);
 	add_counts(request, &state);
+	add_stages(request, &state);
 	add_workers_heading(request, &state);
 	rc = add_workers(request, &choice, err);
 	page_end(request);

@@ -41,7 +41,8 @@ int route_worker(struct request *request, struct cah_error *err)
 		return rc;
 	page_html(request, "<table class=\"worker\">\n<tbody>\n");
 	text_row(request, "Of", worker.nickname);
-	text_row(request, "Type", store_type_name(worker.type));
+	text_row(request, store_type_stage(worker.type) < 0 ? "Type" : "Stage",
+		 stages_type_name(&request->tracker->stages, worker.type));
 	if (worker.job_number > 0)
 		number_row(request, "Job", worker.job_number);
 	else

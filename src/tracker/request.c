@@ -15,7 +15,7 @@ enum {
 	RETRY_AFTER_S = 5, /* what an answer 503 asks for */
 	/* A client that is still sending does not read its refusal; so much of
 	 * a body too long is read and thrown away first, in bytes. */
-	DISCARD_MAX = 4 * 1024 * 1024,
+	DISCARD_MAX = 2 * WIRE_DATA_BODY_MAX,
 	REQUEST_URI_MAX = TRACKER_HEADERS_MAX,
 };
 
@@ -42,7 +42,7 @@ static struct request *take_spare(struct tracker *tracker)
 	if (request == NULL)
 		return NULL;
 	buf_init(&request->uri, REQUEST_URI_MAX);
-	buf_init(&request->raw_body, WIRE_LIST_BODY_MAX);
+	buf_init(&request->raw_body, WIRE_DATA_BODY_MAX);
 	buf_init(&request->out, REQUEST_ANSWER_MAX);
 	return request;
 }
@@ -461,10 +461,24 @@ int request_worker(const struct request *request, struct slice *token,
 	return rc != CAH_OK ? rc : request_body_type(request, type, err);
 }
 
-int request_path_worker(struct request *request, struct worker *out,
-			struct cah_error *err)
+int request_any_worker(const struct request *request, struct slice *token,
+		       enum worker_type *type, struct cah_error *err)
 {
-	struct slice lower = request->path.segments[1];
+	bool is_known;
+	enum worker_type kind;
+	int rc = request_worker(request, token, type, err);
+	if (rc != CAH_OK || request->tracker->stages.count == 0 ||
+	    wire_body_has(&request->body, "type"))
+		return rc;
+	rc = store_worker_kind(request->tracker->store, &is_known, &kind,
+			       *token, err);
+	if (rc == CAH_OK && is_known && store_type_stage(kind) >= 0)
+		*type = kind;
+	return rc;
+}
+
+static int path_type(struct slice lower)
+{
 	char upper[REQUEST_TYPE_MAX];
 	struct slice name = {upper, 0};
 	for (size_t i = 0; i < lower.len && i < sizeof(upper); i++) {
@@ -472,13 +486,36 @@ int request_path_worker(struct request *request, struct worker *out,
 		upper[name.len++] =
 			(char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : '?');
 	}
-	int found = store_worker_type(name);
-	if (found < 0)
-		return cah_fail(err, CAH_EINVALID,
-				"type: not one of hybrid, cpu, gpu");
-	int rc = store_worker_find(request->tracker->store, out,
-				   request->path.segments[2],
-				   (enum worker_type)found, err);
+	return store_worker_type(name);
+}
+
+/* A stage may be called as a type is: then both come into question. */
+static bool is_path_type(const struct request *request, int type)
+{
+	struct slice name = request->path.segments[1];
+	if (type < WORKER_STAGE)
+		return path_type(name) == type;
+	return stages_is_called(&request->tracker->stages, type - WORKER_STAGE,
+				name);
+}
+
+int request_path_worker(struct request *request, struct worker *out,
+			struct cah_error *err)
+{
+	int rc = cah_fail(err, CAH_EINVALID,
+			  "type: not one of hybrid, cpu, gpu%s",
+			  request->tracker->stages.count > 0
+				  ? ", no stage's letter or name"
+				  : "");
+	for (int type = 0; type < WORKER_KIND_COUNT; type++) {
+		if (!is_path_type(request, type))
+			continue;
+		rc = store_worker_find(request->tracker->store, out,
+				       request->path.segments[2],
+				       (enum worker_type)type, err);
+		if (rc != CAH_ENOTFOUND)
+			return rc;
+	}
 	if (rc == CAH_ENOTFOUND)
 		return cah_fail(err, rc, "there is no such worker");
 	return rc;

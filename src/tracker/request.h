@@ -15,6 +15,7 @@
 #include "tracker/access.h"
 #include "tracker/peer.h"
 #include "tracker/secret.h"
+#include "tracker/stages.h"
 #include "tracker/tracker.h"
 #include "wire/body.h"
 #include "wire/json.h"
@@ -53,6 +54,7 @@ struct tracker {
 	struct cancel *stop; /* ends the server's thread */
 	char *url;
 	char *upload_address[WORKER_TYPE_COUNT];
+	struct stages stages;
 	struct secret admin; /* not set: admin calls are off */
 	struct gate *gate;
 	struct tls *tls; /* NULL: plain HTTP */
@@ -170,6 +172,13 @@ CAH_MUST_CHECK int request_worker(const struct request *request,
 				  struct slice *token, enum worker_type *type,
 				  struct cah_error *err);
 
+/* The same for calls of both dialects: where there is no type, and the token is
+ * a stage's worker's, *type is that stage's. Errors: the store's, too. */
+CAH_MUST_CHECK int request_any_worker(const struct request *request,
+				      struct slice *token,
+				      enum worker_type *type,
+				      struct cah_error *err);
+
 /* The worker that the path /worker/{type}/{name} names. Errors: CAH_EINVALID
  * (the type), CAH_ENOTFOUND. */
 CAH_MUST_CHECK int request_path_worker(struct request *request,
@@ -187,6 +196,18 @@ bool request_is_admin(const struct request *request);
 /* A bare text, or {"status":"success"}, as the whole answer. */
 void request_say(struct request *request, const char *text);
 void request_succeed(struct request *request);
+
+/* What the second dialect says where the first says "success". */
+#define STAGE_DONE "200 OK"
+
+/* ---- route_stage.c: the second dialect's half of calls of both ---- */
+
+CAH_MUST_CHECK int stage_new(struct request *request, struct slice nickname,
+			     struct cah_error *err);
+CAH_MUST_CHECK int stage_job_count(struct request *request,
+				   struct cah_error *err);
+CAH_MUST_CHECK int stage_new_job(struct request *request, struct slice token,
+				 enum worker_type type, struct cah_error *err);
 
 /* Every call of routes.def. */
 #define ROUTE(name, handler, method, path, answer, book, body_max, text) \

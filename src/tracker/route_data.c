@@ -10,7 +10,7 @@ static void put_counts(struct wire_json *json, const struct state *state)
 	for (int i = 0; i < JOB_STATE_COUNT; i++)
 		wire_json_put_int(json, store_state_name((enum job_state)i),
 				  counts->jobs[i]);
-	wire_json_put_int(json, "total", state->total);
+	wire_json_put_int(json, "total", state->jobs);
 	wire_json_close(json, '}');
 	wire_json_key(json, "workers");
 	wire_json_open(json, '{');
@@ -20,6 +20,38 @@ static void put_counts(struct wire_json *json, const struct state *state)
 	wire_json_close(json, '}');
 	wire_json_put_int(json, "finished_last_hour",
 			  counts->finished_last_hour);
+}
+
+static void put_stage(struct wire_json *json, const struct request *request,
+		      const struct store_counts *counts, int stage)
+{
+	const char letter[2] = {store_stage_letter(stage), '\0'};
+	wire_json_open(json, '{');
+	wire_json_put_text(json, "stage", letter);
+	wire_json_put_text(json, "name", request->tracker->stages.names[stage]);
+	wire_json_put_int(json, "open", counts->tasks_open[stage]);
+	wire_json_put_int(json, "leased", counts->tasks_leased[stage]);
+	wire_json_put_int(json, "workers", counts->stage_workers[stage]);
+	wire_json_close(json, '}');
+}
+
+static void put_stages(struct wire_json *json, const struct request *request,
+		       const struct state *state)
+{
+	const struct stages *stages = &request->tracker->stages;
+	if (stages->count == 0)
+		return;
+	wire_json_put_text(json, "project", stages->project);
+	wire_json_key(json, "stages");
+	wire_json_open(json, '[');
+	for (int i = 0; i < stages->count; i++)
+		put_stage(json, request, &state->counts, i);
+	wire_json_close(json, ']');
+	wire_json_key(json, "tasks");
+	wire_json_open(json, '{');
+	wire_json_put_int(json, "done", state->counts.tasks_done);
+	wire_json_put_int(json, "total", state->tasks);
+	wire_json_close(json, '}');
 }
 
 /* open_jobs, pending_jobs and closed_jobs are what older deployed servers had
@@ -53,6 +85,7 @@ int route_data(struct request *request, struct cah_error *err)
 			  jobs[JOB_LEASED] + jobs[JOB_GPU_LEASED]);
 	wire_json_put_int(&json, "closed_jobs", state.done);
 	put_counts(&json, &state);
+	put_stages(&json, request, &state);
 	wire_json_close(&json, '}');
 	return CAH_OK;
 }
@@ -78,6 +111,10 @@ int route_worker_data(struct request *request, struct cah_error *err)
 	wire_json_put_int(&json, "last_seen", worker.last_seen_s);
 	wire_json_put_text(&json, "user_nickname", worker.nickname);
 	wire_json_put_text(&json, "type", store_type_name(worker.type));
+	if (store_type_stage(worker.type) >= 0)
+		wire_json_put_text(&json, "stage_name",
+				   stages_type_name(&request->tracker->stages,
+						    worker.type));
 	wire_json_close(&json, '}');
 	return CAH_OK;
 }

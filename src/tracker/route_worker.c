@@ -1,9 +1,23 @@
-/* The calls of workers. */
+/* The calls of workers. Those of a staged project have a stage in the query, or
+ * a token that says whose it is. */
 #include "base/fail.h"
 #include "tracker/request.h"
 #include "wire/text.h"
 
 #include <inttypes.h>
+
+static bool is_of_stage(const struct request *request)
+{
+	struct slice stage;
+	return wire_query_get(&request->query, SLICE("stage"), &stage);
+}
+
+/* As either dialect says that all is well. */
+static void say_done(struct request *request, enum worker_type type)
+{
+	request_say(request,
+		    store_type_stage(type) < 0 ? "success" : STAGE_DONE);
+}
 
 int route_new(struct request *request, struct cah_error *err)
 {
@@ -12,6 +26,8 @@ int route_new(struct request *request, struct cah_error *err)
 	if (!wire_query_get(&request->query, SLICE("nickname"), &nickname))
 		return cah_fail(err, CAH_EFORMAT, "nickname: missing");
 	int rc = wire_nickname_check(nickname, err);
+	if (rc == CAH_OK && is_of_stage(request))
+		return stage_new(request, nickname, err);
 	if (rc == CAH_OK)
 		rc = request_query_type(request, &type, err);
 	if (rc != CAH_OK)
@@ -37,6 +53,8 @@ int route_job_count(struct request *request, struct cah_error *err)
 {
 	enum worker_type type;
 	int64_t count = 0;
+	if (is_of_stage(request))
+		return stage_job_count(request, err);
 	int rc = request_query_type(request, &type, err);
 	if (rc == CAH_OK)
 		rc = store_job_count(request->tracker->store, &count, type,
@@ -64,7 +82,9 @@ int route_new_job(struct request *request, struct cah_error *err)
 	struct slice token;
 	enum worker_type type;
 	struct job job;
-	int rc = request_worker(request, &token, &type, err);
+	int rc = request_any_worker(request, &token, &type, err);
+	if (rc == CAH_OK && store_type_stage(type) >= 0)
+		return stage_new_job(request, token, type, err);
 	if (rc == CAH_OK)
 		rc = store_job_take(request->tracker->store, &job, token, type,
 				    request->now_s, request->wall_s, err);
@@ -88,7 +108,7 @@ int route_update_progress(struct request *request, struct cah_error *err)
 	struct slice token;
 	struct slice progress;
 	enum worker_type type;
-	int rc = request_worker(request, &token, &type, err);
+	int rc = request_any_worker(request, &token, &type, err);
 	if (rc == CAH_OK)
 		rc = wire_body_text(&request->body, "progress", &progress, err);
 	if (rc != CAH_OK)
@@ -103,7 +123,7 @@ int route_update_progress(struct request *request, struct cah_error *err)
 					   request->wall_s, err);
 	buf_fini(&clean);
 	if (rc == CAH_OK)
-		request_say(request, "success");
+		say_done(request, type);
 	return rc;
 }
 
@@ -162,7 +182,7 @@ int route_validate_worker(struct request *request, struct cah_error *err)
 	struct slice token;
 	enum worker_type type;
 	bool is_alive;
-	int rc = request_worker(request, &token, &type, err);
+	int rc = request_any_worker(request, &token, &type, err);
 	if (rc == CAH_OK)
 		rc = store_worker_alive(request->tracker->store, &is_alive,
 					token, type, request->now_s,
@@ -176,11 +196,11 @@ int route_bye(struct request *request, struct cah_error *err)
 {
 	struct slice token;
 	enum worker_type type;
-	int rc = request_worker(request, &token, &type, err);
+	int rc = request_any_worker(request, &token, &type, err);
 	if (rc == CAH_OK)
 		rc = store_worker_bye(request->tracker->store, token, type,
 				      err);
 	if (rc == CAH_OK)
-		request_say(request, "success");
+		say_done(request, type);
 	return rc;
 }

@@ -57,7 +57,8 @@ static void write_eta(struct state *state)
 	int64_t rate = state->counts.finished_last_hour;
 	if (left == 0)
 		(void)snprintf(state->eta, sizeof(state->eta), "Finished");
-	else if (rate <= 0)
+	/* How fast tasks are done is not written down. */
+	else if (rate <= 0 || state->tasks > state->counts.tasks_done)
 		(void)snprintf(state->eta, sizeof(state->eta), "Unknown");
 	else
 		state_span(state->eta, left * 3600 / rate);
@@ -69,13 +70,20 @@ int state_get(struct state *out, struct store *store, int64_t wall_s,
 	int rc = store_get_counts(store, &out->counts, wall_s, err);
 	if (rc != CAH_OK)
 		return rc;
-	out->total = 0;
+	out->jobs = 0;
 	for (int i = 0; i < JOB_STATE_COUNT; i++)
-		out->total += out->counts.jobs[i];
-	out->done = out->counts.jobs[JOB_DONE];
+		out->jobs += out->counts.jobs[i];
+	out->done = out->counts.jobs[JOB_DONE] + out->counts.tasks_done;
 	out->workers = 0;
 	for (int i = 0; i < WORKER_TYPE_COUNT; i++)
 		out->workers += out->counts.workers[i];
+	out->tasks = out->counts.tasks_done;
+	for (int i = 0; i < STORE_STAGE_COUNT; i++) {
+		out->tasks +=
+			out->counts.tasks_open[i] + out->counts.tasks_leased[i];
+		out->workers += out->counts.stage_workers[i];
+	}
+	out->total = out->jobs + out->tasks;
 	out->percent = 100;
 	if (out->total > 0)
 		out->percent = 100 * (double)out->done / (double)out->total;

@@ -11,9 +11,11 @@ enum {
 
 struct state {
 	struct store_counts counts;
-	int64_t total; /* jobs */
+	int64_t jobs;  /* of WATs */
+	int64_t tasks; /* of a staged project */
+	int64_t total; /* of both */
 	int64_t done;
-	int64_t workers;
+	int64_t workers;          /* of all kinds */
 	double percent;           /* of the jobs; 100 where there are none */
 	char eta[STATE_TEXT_MAX]; /* "2 days, 3 hours", "Finished" or
 				     "Unknown" */

@@ -12,6 +12,7 @@
 #include "tracker/watch.h"
 #include "wire/text.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -51,6 +52,9 @@ static int copy_options(struct tracker *tracker,
 		if (rc != CAH_OK)
 			return rc;
 	}
+	int rc = stages_init(&tracker->stages, options, err);
+	if (rc != CAH_OK)
+		return rc;
 	if (options->admin_token == NULL || options->admin_token[0] == '\0')
 		return CAH_OK;
 	return secret_set(&tracker->admin, slice_of(options->admin_token), err);
@@ -69,6 +73,24 @@ static int load_tls(struct tracker *tracker,
 		       options->log, err);
 }
 
+/* They wait until the stage is on again; whoever took it off by mistake should
+ * hear of it. */
+static int warn_of_stages(const struct tracker *tracker, struct cah_error *err)
+{
+	struct store_counts counts;
+	int rc = store_get_counts(tracker->store, &counts, clock_wall_s(), err);
+	for (int i = tracker->stages.count;
+	     i < STORE_STAGE_COUNT && rc == CAH_OK; i++) {
+		int64_t n = counts.tasks_open[i] + counts.tasks_leased[i];
+		if (n > 0)
+			log_warn(tracker->log,
+				 "%" PRId64 " tasks wait at stage %c, which is "
+				 "off",
+				 n, store_stage_letter(i));
+	}
+	return rc;
+}
+
 static int begin(struct tracker *tracker, const char *listen,
 		 struct cah_error *err)
 {
@@ -76,6 +98,8 @@ static int begin(struct tracker *tracker, const char *listen,
 	if (rc == CAH_OK)
 		rc = store_renew_leases(tracker->store, clock_now_ms() / 1000,
 					err);
+	if (rc == CAH_OK)
+		rc = warn_of_stages(tracker, err);
 	if (rc == CAH_OK)
 		rc = listen_open(&tracker->listen_fd, &tracker->url, listen,
 				 tracker->tls != NULL, err);
@@ -141,6 +165,7 @@ void tracker_stop(struct tracker *tracker)
 		close(tracker->listen_fd);
 	for (int i = 0; i < WORKER_TYPE_COUNT; i++)
 		free(tracker->upload_address[i]);
+	stages_fini(&tracker->stages);
 	gate_free(tracker->gate);
 	tls_free(tracker->tls);
 	free(tracker->url);

@@ -67,6 +67,12 @@ struct tracker_options {
 	/* What /api/getUploadAddress answers, by enum worker_type; NULL: "" */
 	const char *upload_address[WORKER_TYPE_COUNT];
 
+	/* A project with stages: what it and they are called, by stage, NULL
+	 * for those that are off. Stages go from the first on without a gap.
+	 * NULL: "Crawling@Home". */
+	const char *project;
+	const char *stage_names[STORE_STAGE_COUNT];
+
 	/* The organiser's secret, at least SECRET_MIN bytes; NULL or "": the
 	 * admin calls are off. */
 	const char *admin_token;
@@ -90,9 +96,9 @@ struct tracker;
 /* Claims the store (store_claim), begins the leases of the workers that it
  * knows anew, and answers.
  * The caller ends *out with tracker_stop. Errors: CAH_EINVALID (listen, an
- * upload address, a secret too short, a proxy, what is in the TLS files),
- * CAH_EUNAVAILABLE (the address is taken or not ours; another tracker has the
- * store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
+ * upload address, a stage, a secret too short, a proxy, what is in the TLS
+ * files), CAH_EUNAVAILABLE (the address is taken or not ours; another tracker
+ * has the store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
 CAH_MUST_CHECK int tracker_start(struct tracker **out,
 				 const struct tracker_options *options,
 				 struct cah_error *err);

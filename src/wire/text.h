@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 enum {
-	WIRE_NICKNAME_MAX = 255, /* bytes */
-	WIRE_PROGRESS_MAX = 255, /* characters; longer ones are cut */
-	WIRE_URL_MAX = 2048,     /* bytes */
-	WIRE_BANNER_MAX = 2048,  /* bytes */
+	WIRE_NICKNAME_MAX = 255,  /* bytes */
+	WIRE_PROGRESS_MAX = 255,  /* characters; longer ones are cut */
+	WIRE_URL_MAX = 2048,      /* bytes */
+	WIRE_BANNER_MAX = 2048,   /* bytes */
+	WIRE_STAGE_NAME_MAX = 64, /* bytes; of a project's, too */
 };
 
 /* Valid UTF-8 of @min..@max bytes without control characters. @what names the
