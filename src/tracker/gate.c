@@ -291,7 +291,6 @@ int gate_pass(struct gate *gate, struct request *request, int64_t now_ms,
 int gate_pass_secret(struct gate *gate, struct request *request, int64_t now_ms,
 		     struct cah_error *err)
 {
-	char text[PEER_TEXT];
 	if (request->conn == NULL || !request_has_secret(request))
 		return CAH_OK;
 	int64_t wait_s = buckets_take(gate->buckets, &request->peer,
@@ -304,9 +303,7 @@ int gate_pass_secret(struct gate *gate, struct request *request, int64_t now_ms,
 		buckets_put(gate->buckets, &request->peer, BUCKET_ADMIN);
 		return CAH_OK;
 	}
-	peer_write(text, &request->peer);
-	log_warn(gate->log, "%s: a wrong secret from %s",
-		 wire_route_path(request->route), text);
+	watch_wrong_secret(request->tracker->watch, request);
 	return CAH_OK;
 }
 

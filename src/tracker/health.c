@@ -96,6 +96,8 @@ int health_new(struct health **out, const struct health_options *options,
 		health->has_thread = why == 0;
 		if (why != 0)
 			rc = cah_fail_errno(err, why, "tracker: health");
+		else
+			(void)pthread_setname_np(health->thread, "cah-health");
 	}
 	if (rc != CAH_OK) {
 		health_free(health);

@@ -265,10 +265,12 @@ static int hold_body(struct request *request, struct slice piece,
 				"the body is longer than %zu bytes", max);
 	if (request->received > REQUEST_SMALL_BODY) {
 		size_t more = request->received - request->counted;
-		if (more > TRACKER_BODIES_MAX - tracker->body_bytes)
+		if (more > TRACKER_BODIES_MAX - tracker->body_bytes) {
+			watch_refused(tracker->watch, REFUSAL_BODIES, 1);
 			return cah_fail(err, CAH_EUNAVAILABLE,
 					"too many long bodies at one time, try "
 					"again");
+		}
 		tracker->body_bytes += more;
 		request->counted += more;
 	}

@@ -17,6 +17,7 @@ struct watch {
 	struct health *health;
 	struct log_burst calls;
 	struct log_burst groups;
+	struct log_burst secrets;
 };
 
 static int64_t now_s(void)
@@ -52,6 +53,8 @@ static int ask(void *arg, bool is_write, struct store_counts *out,
 		       "calls that failed", second);
 	log_burst_tell(watch->log, LOG_ERROR, &watch->groups,
 		       "transactions that failed", second);
+	log_burst_tell(watch->log, LOG_WARN, &watch->secrets, "wrong secrets",
+		       second);
 	return rc != CAH_OK ? rc : q.rc;
 }
 
@@ -143,6 +146,19 @@ void watch_call_failed(struct watch *watch, const struct request *request,
 	};
 	if (log_burst_passes(&watch->calls, now_s()))
 		log_fields(watch->log, LOG_ERROR, "call failed", fields, 3);
+}
+
+void watch_wrong_secret(struct watch *watch, const struct request *request)
+{
+	char client[REQUEST_CLIENT_MAX];
+	request_client(request, client);
+	const struct log_field fields[] = {
+		log_text("id", slice_of(request->id)),
+		log_text("client", slice_of(client)),
+		log_text("route", slice_of(wire_route_path(request->route))),
+	};
+	if (log_burst_passes(&watch->secrets, now_s()))
+		log_fields(watch->log, LOG_WARN, "a wrong secret", fields, 3);
 }
 
 void watch_refused(struct watch *watch, enum refusal why, int64_t count)

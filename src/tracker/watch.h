@@ -48,6 +48,9 @@ void watch_group_failed(struct watch *watch, size_t requests, bool is_write,
 void watch_sweep(struct watch *watch, int64_t count);
 void watch_sweep_failed(struct watch *watch, const struct cah_error *err);
 
+/* Somebody tried a secret that is wrong. */
+void watch_wrong_secret(struct watch *watch, const struct request *request);
+
 /* So many clients were turned away. */
 void watch_refused(struct watch *watch, enum refusal why, int64_t count);
 
