@@ -24,7 +24,7 @@
 enum {
 	/* A round hands so many to the desk before it is at its end, so that
 	 * both threads have something to do. */
-	HAND_OVER_AT = 16,
+	HAND_OVER_AT = 32,
 	STOP_POLL_MS = 10,
 	LOOK_MS = 1000,   /* between two looks for slow clients */
 	TLS_OPTIONS = 3,  /* of the library, with the end */
