@@ -45,8 +45,10 @@ void map_fini(struct map *map)
 	free(map->token_index.slots);
 	free(map->jobs.rows);
 	free(map->workers.rows);
-	for (int i = 0; i < QUEUE_COUNT; i++)
+	for (int i = 0; i < QUEUE_COUNT; i++) {
 		free(map->fronts[i].rows.rows);
+		free(map->fronts[i].behind.rows.rows);
+	}
 	arena_free(map->arena);
 }
 
@@ -54,6 +56,13 @@ static void clear_index(struct map_index *index)
 {
 	index->count = 0;
 	index->age++;
+}
+
+static void open_window(struct map_window *window, int64_t from)
+{
+	window->rows.count = 0;
+	window->from = window->upto = from;
+	window->is_end = false;
 }
 
 void map_clear(struct map *map)
@@ -70,6 +79,7 @@ void map_clear(struct map *map)
 		front->upto = 0;
 		front->is_end = false;
 		front->freed = NULL;
+		open_window(&front->behind, 0);
 	}
 	map->leaders = NULL;
 	map->checks = NULL;
@@ -497,10 +507,9 @@ static struct job_row *pick_freed(struct map *map, enum queue queue,
 	return best;
 }
 
-/* Reads up to @count open jobs behind @after. Those in @front go to its end;
- * else *out is the first that is still open. Returns how many the database had,
- * or an error. */
-static int read_open(struct store *store, struct job_row **out,
+/* Reads up to @count open jobs behind *after to the end of @rows; *after is the
+ * last of them. Returns how many the database had, or an error. */
+static int read_open(struct store *store, struct map_list *rows,
 		     enum queue queue, int64_t *after, int count,
 		     struct cah_error *err)
 {
@@ -519,16 +528,12 @@ static int read_open(struct store *store, struct job_row **out,
 		row.gpu_url = slice_of(gpu_url);
 		*after = row.number;
 		n++;
-		struct job_row *copy = NULL;
-		if (out == NULL)
-			rc = map_put_open(store, queue, &row, err);
-		else
-			rc = put_job(&store->map, &copy, &row, err);
+		struct job_row *copy;
+		rc = put_job(&store->map, &copy, &row, err);
+		if (rc == CAH_OK)
+			rc = append(rows, copy, err);
 		if (rc != CAH_OK)
 			return rc;
-		if (out != NULL && *out == NULL &&
-		    copy->state == state_of(queue))
-			*out = copy;
 	}
 	return rc < 0 ? rc : n;
 }
@@ -545,8 +550,8 @@ static int read_front(struct store *store, enum queue queue,
 		count = PICK_MAX;
 	if (count == 0)
 		count = 1;
-	int64_t after = front->upto;
-	int n = read_open(store, NULL, queue, &after, (int)count, err);
+	int n = read_open(store, &front->rows, queue, &front->upto, (int)count,
+			  err);
 	if (n < 0)
 		return n;
 	front->is_end = (size_t)n < count;
@@ -576,6 +581,71 @@ static int pick_lowest(struct store *store, struct job_row **out,
 	}
 }
 
+static int64_t number_at(const struct map_list *rows, size_t i)
+{
+	return ((const struct job_row *)rows->rows[i])->number;
+}
+
+/* The window begins at @after from now on: it stays where nothing is open in
+ * between. */
+static int move_window(struct store *store, enum queue queue, int64_t after,
+		       struct cah_error *err)
+{
+	struct map_window *window = &store->map.fronts[queue].behind;
+	struct map_list *rows = &window->rows;
+	if (after > window->upto || rows->count == 0) {
+		open_window(window, after);
+		return CAH_OK;
+	}
+	int64_t next = after;
+	int n = read_open(store, rows, queue, &next, 1, err);
+	if (n < 0)
+		return n;
+	rows->count -= (size_t)n;
+	if (n > 0 && next < number_at(rows, 0))
+		open_window(window, after);
+	window->from = after;
+	return CAH_OK;
+}
+
+/* Each would read what the others of its group have taken once more; so what
+ * was read stays in a window. */
+static int look_behind(struct store *store, struct job_row **out,
+		       enum queue queue, int64_t after, struct cah_error *err)
+{
+	struct map_window *window = &store->map.fronts[queue].behind;
+	struct map_list *rows = &window->rows;
+	int rc = CAH_OK;
+	if (after < window->from || after > window->upto)
+		rc = move_window(store, queue, after, err);
+	size_t i = 0;
+	for (size_t end = rows->count; rc == CAH_OK && i < end;) {
+		size_t middle = (i + end) / 2;
+		if (number_at(rows, middle) > after)
+			end = middle;
+		else
+			i = middle + 1;
+	}
+	while (rc == CAH_OK) {
+		for (; i < rows->count; i++) {
+			*out = rows->rows[i];
+			if ((*out)->state == state_of(queue))
+				return CAH_OK;
+		}
+		*out = NULL;
+		if (window->is_end)
+			return CAH_OK;
+		int count = rows->count < PICK_MIN   ? PICK_MIN
+			    : rows->count > PICK_MAX ? PICK_MAX
+						     : (int)rows->count;
+		int n = read_open(store, rows, queue, &window->upto, count,
+				  err);
+		window->is_end = n < count;
+		rc = n < 0 ? n : CAH_OK;
+	}
+	return rc;
+}
+
 static int pick_behind(struct store *store, struct job_row **out,
 		       enum queue queue, int64_t after, struct cah_error *err)
 {
@@ -592,13 +662,7 @@ static int pick_behind(struct store *store, struct job_row **out,
 		return CAH_OK;
 	if (after < front->upto)
 		after = front->upto;
-	int n = PICK_MIN;
-	for (int count = PICK_MIN; *out == NULL && n >= count;) {
-		n = read_open(store, out, queue, &after, count, err);
-		if (n < 0)
-			return n;
-	}
-	return CAH_OK;
+	return look_behind(store, out, queue, after, err);
 }
 
 int map_pick(struct store *store, struct job_row **out, enum queue queue,

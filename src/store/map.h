@@ -25,6 +25,14 @@ struct map_list {
 	size_t cap;
 };
 
+/* All open jobs of a range of numbers, as the database has them. */
+struct map_window {
+	struct map_list rows;
+	int64_t from; /* behind this one */
+	int64_t upto;
+	bool is_end; /* there are no more behind it */
+};
+
 /* The open jobs with the lowest numbers, as the database has them. */
 struct map_front {
 	struct map_list rows;
@@ -32,6 +40,7 @@ struct map_front {
 	int64_t upto; /* all up to this number are in it */
 	bool is_end;  /* there are no more */
 	struct job_row *freed;
+	struct map_window behind; /* where those look who give one back */
 };
 
 /* A leader that the transaction made. */
