@@ -31,6 +31,7 @@ struct choice {
 	bool is_quiet;
 	bool is_verbose;
 	struct limit_opts limits;
+	struct store_verify verify;
 	struct tracker_options tracker;
 	struct buf secret;
 };
@@ -58,6 +59,13 @@ static int parse_options(struct choice *c, int argc, char **argv)
 		 "holds the organiser's secret; without it the admin calls are "
 		 "off",
 		 OPT_TEXT, &c->secret_file, 0, 0},
+		{"verify-share", "P",
+		 "give this share of the finished jobs, 0 to 1, to a second "
+		 "nickname and compare",
+		 OPT_REAL, &c->verify.share, 0, 1},
+		{"verify-tolerance", "R",
+		 "two counts of a job agree within this share of the larger",
+		 OPT_REAL, &c->verify.relative, 0, 1},
 		{"max-connections", "N", "connections at one time", OPT_INT,
 		 &c->tracker.max_connections, 1, 100000},
 		{"log-format", "FORMAT", "logfmt or json, on stderr", OPT_TEXT,
@@ -227,6 +235,7 @@ static int run(struct choice *c, struct cancel *cancel, struct cah_error *err)
 			log_warn(log,
 				 "%s can be read by all users of the machine",
 				 c->secret_file);
+		store_set_verify(store, &c->verify);
 		rc = serve(c, cancel, err);
 	}
 	store_close(store);
@@ -239,6 +248,8 @@ int cmd_tracker(int argc, char **argv, struct cancel *cancel)
 	struct choice c = {
 		.store = "sqlite:cah.db",
 		.log_format = "logfmt",
+		.verify = {.relative = STORE_VERIFY_RELATIVE,
+			   .absolute = STORE_VERIFY_PAIRS},
 		.tracker = {.listen = "127.0.0.1:8080",
 			    .idle_timeout_s = TRACKER_IDLE_TIMEOUT_S,
 			    .max_connections = TRACKER_MAX_CONNECTIONS},

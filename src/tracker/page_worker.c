@@ -49,6 +49,12 @@ int route_worker(struct request *request, struct cah_error *err)
 		text_row(request, "Job", "none");
 	text_row(request, "Progress", worker.progress);
 	number_row(request, "Jobs done", worker.jobs_completed);
+	if (worker.checked > 0) {
+		number_row(request, "Jobs of this nickname counted twice",
+			   worker.checked);
+		number_row(request, "Counts that did not agree",
+			   worker.disagreed);
+	}
 	time_row(request, "First heard of", worker.first_seen_s);
 	time_row(request, "Last heard of", worker.last_seen_s);
 	page_html(request, "</tbody>\n</table>\n");

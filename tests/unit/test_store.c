@@ -51,6 +51,80 @@ static void store__refuses_a_newer_schema(void **state)
 	refused(b, "newer version of cah (schema 3, this one knows 2)");
 }
 
+/* A book as version 1 made it: ann did job 1, ben holds job 2. */
+static const char version_1[] =
+	"CREATE TABLE wats (id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE,"
+	" open_jobs INTEGER NOT NULL);"
+	"CREATE INDEX wats_open ON wats (open_jobs) WHERE open_jobs = 2;"
+	"CREATE TABLE jobs (number INTEGER PRIMARY KEY,"
+	" state INTEGER NOT NULL DEFAULT 0, pairs INTEGER NOT NULL DEFAULT 0,"
+	" holder INTEGER NOT NULL DEFAULT 0, maker INTEGER NOT NULL DEFAULT 0,"
+	" closer INTEGER NOT NULL DEFAULT 0, minute INTEGER NOT NULL DEFAULT 0,"
+	" gpu_url TEXT);"
+	"CREATE INDEX jobs_open ON jobs (state) WHERE state = 0;"
+	"CREATE INDEX jobs_gpu_open ON jobs (state) WHERE state = 2;"
+	"CREATE INDEX jobs_gpu_url ON jobs (gpu_url, state)"
+	" WHERE gpu_url IS NOT NULL;"
+	"CREATE TABLE workers (id INTEGER PRIMARY KEY,"
+	" token TEXT NOT NULL UNIQUE, display_name TEXT NOT NULL UNIQUE,"
+	" nickname TEXT NOT NULL, type INTEGER NOT NULL,"
+	" progress TEXT NOT NULL DEFAULT '', job INTEGER NOT NULL DEFAULT 0,"
+	" jobs_completed INTEGER NOT NULL DEFAULT 0, alive_s INTEGER NOT NULL,"
+	" first_seen_s INTEGER NOT NULL, last_seen_s INTEGER NOT NULL);"
+	"CREATE INDEX workers_alive ON workers (type, alive_s, last_seen_s);"
+	"CREATE TABLE leaders (id INTEGER PRIMARY KEY, board INTEGER NOT NULL,"
+	" nickname TEXT NOT NULL, jobs INTEGER NOT NULL,"
+	" pairs INTEGER NOT NULL, UNIQUE (board, nickname));"
+	"CREATE INDEX leaders_pairs ON leaders (pairs DESC, jobs DESC,"
+	" nickname) WHERE board = 0;"
+	"CREATE INDEX leaders_cpu ON leaders (jobs DESC, nickname)"
+	" WHERE board = 1;"
+	"CREATE TABLE minutes (minute INTEGER PRIMARY KEY,"
+	" jobs INTEGER NOT NULL);"
+	"CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE TABLE counts (open INTEGER, leased INTEGER, gpu_open INTEGER,"
+	" gpu_leased INTEGER, done INTEGER, hybrid INTEGER, cpu INTEGER,"
+	" gpu INTEGER, leaders INTEGER, cpu_leaders INTEGER, wats INTEGER,"
+	" pairs INTEGER);"
+	"INSERT INTO counts VALUES (2, 1, 0, 0, 1, 1, 0, 0, 1, 0, 2, 50);"
+	"INSERT INTO wats VALUES (0, 'https://x/0.wat.gz', 0),"
+	" (1, 'https://x/1.wat.gz', 2);"
+	"INSERT INTO jobs (number, state, pairs, holder, closer, minute)"
+	" VALUES (1, 4, 50, 0, 1, 16), (2, 1, 0, 1, 0, 0), (3, 0, 0, 0, 0, 0),"
+	" (4, 0, 0, 0, 0, 0);"
+	"INSERT INTO leaders VALUES (1, 0, 'ann', 1, 50);"
+	"INSERT INTO minutes VALUES (16, 1);"
+	"INSERT INTO settings VALUES ('banner', 'hello');"
+	"INSERT INTO workers VALUES (1, '12345678-0000-4000-8000-000000000000',"
+	" 'calm-fox', 'ben', 0, 'half', 2, 0, 100, 900, 1000);"
+	"PRAGMA application_id = 1667328066;"
+	"PRAGMA user_version = 1;";
+
+static void store__brings_over_a_book_of_version_1(void **state)
+{
+	struct book *b = *state;
+	struct worker ben = {.type = WORKER_HYBRID,
+			     .token = "12345678-0000-4000-8000-000000000000"};
+	store_close(b->store);
+	unlink(book_path_of(b));
+	book_run_sql(book_path_of(b), version_1);
+	OK(store_open(&b->store, b->uri, NULL));
+	book_states(b, 2, 1, 0, 0, 1);
+	assert_string_equal(book_board(b, false), "ann 1 50");
+	assert_int_equal(book_counts(b).finished_last_hour, 1);
+	OK(book_finish(b, &ben, 7, ""));
+	OK(store_job_reset(b->store, 1, NULL));
+	assert_string_equal(book_board(b, false), "ben 1 7");
+	book_take_job(b, &ben, 1);
+	const struct store_verify verify = {1, 0, 0};
+	store_set_verify(b->store, &verify);
+	OK(book_finish(b, &ben, 7, ""));
+	assert_int_equal(book_counts(b).jobs[JOB_CHECK_OPEN], 1);
+	book_reopen(b);
+	book_states(b, 2, 0, 0, 0, 1);
+}
+
 static void store__refuses_and_leaves_files_of_others(void **state)
 {
 	struct book *b = *state;
@@ -557,6 +631,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(store__refuses_what_is_no_uri),
 		TEST_SQLITE(store__refuses_a_newer_schema),
+		TEST_SQLITE(store__brings_over_a_book_of_version_1),
 		TEST_SQLITE(store__refuses_and_leaves_files_of_others),
 		TEST_SQLITE(store__refuses_a_damaged_book),
 		TEST_SQLITE(store__opens_existing_ones_only_when_told_so),
