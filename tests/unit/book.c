@@ -239,3 +239,53 @@ int64_t book_ask_sql(const char *path, const char *sql)
 	sqlite3_close(db);
 	return n;
 }
+
+void book_recount(const char *path)
+{
+	static const char *const same[][2] = {
+		{"SELECT sum(open) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 0"},
+		{"SELECT sum(leased) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 1"},
+		{"SELECT sum(gpu_open) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 2"},
+		{"SELECT sum(gpu_leased) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 3"},
+		{"SELECT sum(done) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 4"},
+		{"SELECT sum(check_open) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 5"},
+		{"SELECT sum(check_leased) FROM counts",
+		 "SELECT count(*) FROM jobs WHERE state = 6"},
+		{"SELECT sum(hybrid + cpu + gpu) FROM counts",
+		 "SELECT count(*) FROM workers"},
+		{"SELECT sum(leaders + cpu_leaders) FROM counts",
+		 "SELECT count(*) FROM leaders WHERE jobs > 0"},
+		{"SELECT sum(wats) FROM counts", "SELECT count(*) FROM wats"},
+		{"SELECT sum(pairs) FROM counts",
+		 "SELECT sum(pairs) FROM jobs"},
+		{"SELECT sum(pairs) FROM counts",
+		 "SELECT sum(pairs) FROM leaders"},
+		{"SELECT sum(jobs) FROM leaders",
+		 "SELECT count(nullif(maker, 0)) + count(nullif(closer, 0)) "
+		 "FROM jobs"},
+		{"SELECT count(*) FROM jobs WHERE state IN (1, 3, 6)",
+		 "SELECT count(*) FROM jobs j JOIN workers w "
+		 "ON w.id = j.holder AND w.job = j.number"},
+		{"SELECT count(*) FROM jobs WHERE holder > 0",
+		 "SELECT count(*) FROM workers WHERE job > 0"},
+	};
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if (book_ask_sql(path, same[i][0]) !=
+		    book_ask_sql(path, same[i][1]))
+			fail_msg("%s is not %s", same[i][0], same[i][1]);
+	if (book_is_pg(path))
+		return;
+	assert_int_equal(book_ask_sql(path, "SELECT sum(open_jobs) FROM wats"),
+			 book_ask_sql(path, "SELECT count(*) FROM jobs "
+					    "WHERE state = 0"));
+	assert_int_equal(book_ask_sql(path, "SELECT count(*) FROM "
+					    "pragma_integrity_check "
+					    "WHERE integrity_check <> 'ok'"),
+			 0);
+}

@@ -64,4 +64,7 @@ void book_wait_alone(const struct book *b);
 void book_run_sql(const char *path, const char *sql);
 int64_t book_ask_sql(const char *path, const char *sql);
 
+/* Fails where what the book keeps is not what SQL counts. */
+void book_recount(const char *path);
+
 #endif
