@@ -17,7 +17,7 @@
 enum {
 	SECRET_MAX = 1024, /* bytes of the organiser's secret */
 	WAIT_MS = 1000,    /* between two looks for a SIGHUP */
-	OWN_OPTS = 13,
+	OWN_OPTS = 14,
 	LOG_PATIENCE_MS = 20, /* what a log line waits for its reader */
 };
 
