@@ -348,7 +348,7 @@ def test_calls_of_the_program_in_documents_are_right(run_cah):
 def test_the_files_that_a_document_names_are_there(name):
     """In backticks, by a path from the root; `x` stands for any name."""
     for path in re.findall(
-        r"`((?:src|tests|tools|docs|include|examples)/[\w./-]*)`", read(name)
+        r"`((?:src|tests|tools|docs|include|examples|deploy)/[\w./-]*)`", read(name)
     ):
         assert re.search(r"[_/-]x\b", path) or (ROOT / path).exists(), path
 
@@ -356,8 +356,8 @@ def test_the_files_that_a_document_names_are_there(name):
 def test_the_files_that_other_files_name_are_there():
     """By a path from the root, in comments of all languages."""
     path = re.compile(
-        r"(?<![\w./-])((?:src|tests|tools|docs|include|examples|models|python)/[\w./-]*"
-        r"\.(?:md|py|c|h|cc|def|build|json|txt|gz))\b"
+        r"(?<![\w./-])((?:src|tests|tools|docs|include|examples|models|python|deploy)/[\w./-]*"
+        r"\.(?:md|py|c|h|cc|def|build|json|txt|gz|yml|conf|service))\b"
     )
     wrong = [
         f"{name}: {found}"
