@@ -254,6 +254,9 @@ void guard_received(struct guard *guard, struct guard_conn *conn, int64_t len)
 static int64_t time_of(const struct guard *guard, const struct guard_conn *conn)
 {
 	int64_t step_ms = guard->limits.step_ms;
+	if (guard->count >= guard->limits.max &&
+	    (step_ms == 0 || step_ms > GUARD_GRACE_MS))
+		step_ms = GUARD_GRACE_MS;
 	switch (conn->step) {
 	case GUARD_IDLE:
 		return guard->limits.idle_ms;

@@ -13,8 +13,8 @@
 enum {
 	GUARD_RATE = 4096, /* bytes a second that a body has to come with and
 			      an answer to be read with, beside @step_ms */
-	GUARD_GRACE_MS = 2000, /* a new connection that says nothing stays so
-				  long where another one wants its place */
+	GUARD_GRACE_MS = 2000, /* while connections are used up, in the place
+				  of @step_ms: slow ones are in the way */
 	/* Beyond the limits so many connections more are told why, all
 	 * together and of one address; others are closed without a word. */
 	GUARD_TOLD = 64,

@@ -508,6 +508,31 @@ static void guard__lets_the_silent_go_but_not_the_busy(void **state)
 	guard_free(guard);
 }
 
+static void guard__has_less_patience_when_it_is_full(void **state)
+{
+	(void)state;
+	struct guard *guard = make_guard(3, 0);
+	struct guard_conn *body = open_conn(guard, 1, 0);
+	struct guard_conn *head = open_conn(guard, 2, 0);
+	guard_enter(guard, body, GUARD_BODY, 0, 0);
+	guard_received(guard, body, GUARD_RATE);
+	assert_int_equal(guard_look(guard, GUARD_GRACE_MS + 1), 0);
+	struct guard_conn *third = open_conn(guard, 3, GUARD_GRACE_MS);
+	assert_int_equal(guard_look(guard, GUARD_GRACE_MS), 0);
+	assert_int_equal(guard_look(guard, GUARD_GRACE_MS + 1), 1);
+	assert_int_equal(hung_up[0], 2);
+	/* there is place again */
+	assert_int_equal(guard_look(guard, GUARD_GRACE_MS + 1001), 0);
+	struct guard_conn *fourth = open_conn(guard, 4, GUARD_GRACE_MS + 1001);
+	assert_int_equal(guard_look(guard, GUARD_GRACE_MS + 1001), 1);
+	assert_int_equal(hung_up[1], 1);
+	guard_close(guard, body);
+	guard_close(guard, head);
+	guard_close(guard, third);
+	guard_close(guard, fourth);
+	guard_free(guard);
+}
+
 static void guard__bounds_the_connections_of_an_address(void **state)
 {
 	(void)state;
@@ -578,6 +603,7 @@ int main(void)
 		cmocka_unit_test(guard__begins_a_steps_time_anew),
 		cmocka_unit_test(guard__lets_the_longest_idle_go_for_a_new_one),
 		cmocka_unit_test(guard__lets_the_silent_go_but_not_the_busy),
+		cmocka_unit_test(guard__has_less_patience_when_it_is_full),
 		cmocka_unit_test(guard__bounds_the_connections_of_an_address),
 		cmocka_unit_test(secret__is_known_by_all_of_its_bytes),
 	};
