@@ -2,51 +2,12 @@
  * one thread at a time; other threads wait at its lock. */
 #include "ext.h"
 
-#include <pythread.h>
 #include <stdlib.h>
-
-#define LOCK_STEP_US 100000 /* between two looks at the signals */
 
 struct client {
 	PyObject_HEAD struct cah_client *client;
-	PyThread_type_lock lock;
-	PyThreadState *thread; /* of the call that runs, while it has no GIL */
+	struct ext_gate gate;
 };
-
-/* Ctrl-C and whatever else a signal's handler in Python does. */
-static int look_at_signals(void *arg)
-{
-	struct client *self = arg;
-	PyEval_RestoreThread(self->thread);
-	int rc = PyErr_CheckSignals();
-	self->thread = PyEval_SaveThread();
-	return rc;
-}
-
-/* Waits for the lock, then gives up the GIL. False with an exception set. */
-static int enter(struct client *self)
-{
-	for (;;) {
-		PyThreadState *thread = PyEval_SaveThread();
-		PyLockStatus status = PyThread_acquire_lock_timed(
-			self->lock, LOCK_STEP_US, 0);
-		if (status == PY_LOCK_ACQUIRED) {
-			self->thread = thread;
-			return 1;
-		}
-		PyEval_RestoreThread(thread);
-		if (PyErr_CheckSignals() != 0)
-			return 0;
-	}
-}
-
-static void leave(struct client *self)
-{
-	/* The other way round, the next owner would overwrite thread. */
-	PyThreadState *thread = self->thread;
-	PyThread_release_lock(self->lock);
-	PyEval_RestoreThread(thread);
-}
 
 /* What a call gives back that has nothing to tell. */
 static PyObject *finish(int rc, const struct cah_error *err)
@@ -61,10 +22,10 @@ typedef int (*plain_fn)(struct cah_client *client, struct cah_error *err);
 static PyObject *call_plain(struct client *self, plain_fn fn)
 {
 	struct cah_error err = {0};
-	if (!enter(self))
+	if (!ext_gate_enter(&self->gate))
 		return NULL;
 	int rc = fn(self->client, &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	return finish(rc, &err);
 }
 
@@ -104,10 +65,10 @@ static PyObject *job_count(PyObject *object, PyObject *unused)
 	struct client *self = (struct client *)object;
 	struct cah_error err = {0};
 	int64_t count = 0;
-	if (!enter(self))
+	if (!ext_gate_enter(&self->gate))
 		return NULL;
 	int rc = cah_client_job_count(self->client, &count, &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	if (rc != CAH_OK || PyErr_Occurred() != NULL)
 		return ext_raise(&err);
 	return PyLong_FromLongLong(count);
@@ -118,10 +79,10 @@ static PyObject *is_alive(PyObject *object, PyObject *unused)
 	struct client *self = (struct client *)object;
 	struct cah_error err = {0};
 	bool alive = false;
-	if (!enter(self))
+	if (!ext_gate_enter(&self->gate))
 		return NULL;
 	int rc = cah_client_is_alive(self->client, &alive, &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	if (rc != CAH_OK || PyErr_Occurred() != NULL)
 		return ext_raise(&err);
 	return PyBool_FromLong(alive);
@@ -135,13 +96,13 @@ static PyObject *download_shard(PyObject *object, PyObject *args)
 	if (!PyArg_ParseTuple(args, "O&:download_shard", PyUnicode_FSConverter,
 			      &path))
 		return NULL;
-	if (!enter(self)) {
+	if (!ext_gate_enter(&self->gate)) {
 		Py_DECREF(path);
 		return NULL;
 	}
 	int rc = cah_client_download_shard(self->client, PyBytes_AsString(path),
 					   &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	Py_DECREF(path);
 	return finish(rc, &err);
 }
@@ -154,10 +115,10 @@ static PyObject *complete(PyObject *object, PyObject *args)
 	const char *url;
 	if (!PyArg_ParseTuple(args, "Lz:complete", &pairs, &url))
 		return NULL;
-	if (!enter(self))
+	if (!ext_gate_enter(&self->gate))
 		return NULL;
 	int rc = cah_client_complete(self->client, pairs, url, &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	return finish(rc, &err);
 }
 
@@ -170,10 +131,10 @@ static PyObject *complete_wat(PyObject *object, PyObject *args)
 	PyObject *result = NULL;
 	if (!PyArg_ParseTuple(args, "O:complete_wat", &sequence))
 		return NULL;
-	if (ext_texts_init(&urls, sequence) && enter(self)) {
+	if (ext_texts_init(&urls, sequence) && ext_gate_enter(&self->gate)) {
 		int rc = cah_client_complete_wat(self->client, urls.list,
 						 urls.count, &err);
-		leave(self);
+		ext_gate_leave(&self->gate);
 		result = finish(rc, &err);
 	}
 	ext_texts_fini(&urls);
@@ -187,10 +148,10 @@ static PyObject *say(PyObject *object, PyObject *args)
 	const char *progress;
 	if (!PyArg_ParseTuple(args, "s:log", &progress))
 		return NULL;
-	if (!enter(self))
+	if (!ext_gate_enter(&self->gate))
 		return NULL;
 	int rc = cah_client_log(self->client, progress, &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	return finish(rc, &err);
 }
 
@@ -199,10 +160,10 @@ static PyObject *dump(PyObject *object, PyObject *unused)
 	struct client *self = (struct client *)object;
 	struct cah_error err = {0};
 	char *json = NULL;
-	if (!enter(self))
+	if (!ext_gate_enter(&self->gate))
 		return NULL;
 	int rc = cah_client_dump(self->client, &json, &err);
-	leave(self);
+	ext_gate_leave(&self->gate);
 	if (rc != CAH_OK || PyErr_Occurred() != NULL) {
 		free(json);
 		return ext_raise(&err);
@@ -228,10 +189,8 @@ static struct client *allocate(PyTypeObject *type)
 	struct client *self = (struct client *)alloc(type, 0);
 	if (self == NULL)
 		return NULL;
-	self->lock = PyThread_allocate_lock();
-	if (self->lock == NULL) {
+	if (!ext_gate_init(&self->gate)) {
 		Py_DECREF(self);
-		PyErr_NoMemory();
 		return NULL;
 	}
 	return self;
@@ -247,17 +206,17 @@ static PyObject *make(PyTypeObject *type, const char *json,
 	struct client *self = allocate(type);
 	if (self == NULL)
 		return NULL;
-	options->interrupt = look_at_signals;
-	options->interrupt_arg = self;
+	options->interrupt = ext_gate_signals;
+	options->interrupt_arg = &self->gate;
 	int rc = CAH_ENOMEM;
-	if (ext_texts_init(&texts, resolve) && enter(self)) {
+	if (ext_texts_init(&texts, resolve) && ext_gate_enter(&self->gate)) {
 		options->resolve = texts.list;
 		if (json != NULL)
 			rc = cah_client_load(&self->client, json, options,
 					     &err);
 		else
 			rc = cah_client_init(&self->client, options, &err);
-		leave(self);
+		ext_gate_leave(&self->gate);
 	}
 	ext_texts_fini(&texts);
 	if (rc == CAH_OK && PyErr_Occurred() == NULL)
@@ -316,8 +275,7 @@ static void dealloc(PyObject *object)
 	PyTypeObject *type = Py_TYPE(object);
 	freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 	cah_client_free(self->client);
-	if (self->lock != NULL)
-		PyThread_free_lock(self->lock);
+	ext_gate_fini(&self->gate);
 	release(object);
 	Py_DECREF(type);
 }

@@ -126,15 +126,22 @@ void ext_texts_fini(struct ext_texts *texts)
 	memset(texts, 0, sizeof(*texts));
 }
 
-static int exec_module(PyObject *module)
+static int add_type(PyObject *module, const char *name, PyObject *type)
 {
-	PyObject *type = ext_client_type();
 	if (type == NULL)
 		return -1;
-	if (PyModule_AddObject(module, "Client", type) != 0) {
+	if (PyModule_AddObject(module, name, type) != 0) {
 		Py_DECREF(type);
 		return -1;
 	}
+	return 0;
+}
+
+static int exec_module(PyObject *module)
+{
+	if (add_type(module, "Client", ext_client_type()) != 0 ||
+	    add_type(module, "Stage", ext_stage_type()) != 0)
+		return -1;
 	return PyModule_AddStringConstant(module, "version", cah_version());
 }
 

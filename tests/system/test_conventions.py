@@ -15,6 +15,7 @@ import sys
 import crawlingathome
 import pytest
 from conftest import ROOT
+from crawlingathome import distcompute
 from test_dataset_peer import DIMENSION, make_pairs, write
 
 LINES_MAX = 800  # of one file of code
@@ -414,19 +415,22 @@ def test_annotations_are_not_evaluated_where_python_3_8_could_not(name):
 
 def test_the_stub_tells_what_the_extension_has():
     tree = ast.parse(read("python/crawlingathome/_ext.pyi"))
-    (client,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
-    told = {f.name for f in client.body if isinstance(f, ast.FunctionDef)}
     extension = crawlingathome._ext
-    assert told - {"__new__"} == {n for n in dir(extension.Client) if n[0] != "_"}
-    assert {n for n in dir(extension) if n[0] != "_"} == {"Client", "version"}
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for cls in classes:
+        told = {f.name for f in cls.body if isinstance(f, ast.FunctionDef)}
+        has = {n for n in dir(getattr(extension, cls.name)) if n[0] != "_"}
+        assert told - {"__new__"} == has
+    names = {cls.name for cls in classes}
+    assert {n for n in dir(extension) if n[0] != "_"} == names | {"version"}
 
 
 def test_help_tells_of_every_call():
-    for name in crawlingathome.core.__all__:
-        cls = getattr(crawlingathome.core, name)
+    classes = [getattr(crawlingathome.core, n) for n in crawlingathome.core.__all__]
+    for cls in [*classes, distcompute.Client]:
         for method in vars(cls):
             if not method.startswith("_"):
-                assert inspect.getdoc(getattr(cls, method)), f"{name}.{method}"
+                assert inspect.getdoc(getattr(cls, method)), f"{cls.__name__}.{method}"
 
 
 # -------------------------------------------------------- the dataset, as told
