@@ -96,7 +96,16 @@ class Cluster:
                 **self.who,
             )
         deadline = time.monotonic() + START_SECONDS
-        ready = [self.programs / "pg_isready", "-q", "-h", self.folder, "-U", "cah"]
+        ready = [
+            self.programs / "pg_isready",
+            "-q",
+            "-h",
+            self.folder,
+            "-U",
+            "cah",
+            "-d",
+            "postgres",
+        ]
         while subprocess.run(ready, check=False).returncode != 0:
             said = (self.folder / "log").read_text()
             assert self.process.poll() is None, said
@@ -126,11 +135,11 @@ class Cluster:
     def uri(self, database="postgres"):
         return f"postgresql://cah@/{database}?host={self.folder}"
 
-    def sql(self, text, database="postgres"):
+    def sql(self, text, uri=None):
         """What psql says to `text`: rows of values, | between them."""
         return self.run(
             *(self.programs / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"),
-            *("-c", text, self.uri(database)),
+            *("-c", text, uri or self.uri()),
         ).strip()
 
     def new_database(self):
