@@ -298,6 +298,27 @@ def test_a_store_that_is_away_is_seen_and_seen_again(tracker):
     assert value(tracker, "cah_jobs", state="leased") == 1
 
 
+def test_a_database_that_ends_and_comes_back_is_told(
+    postgres_cluster, postgres, import_jobs, start_tracker, capfd
+):
+    tracker = start_tracker("--log-format", "json", store=import_jobs(5, postgres))
+    assert tracker.get("/readyz").text == "ready"
+    assert value(tracker, "cah_jobs", state="open") == 10
+    postgres_cluster.kill()
+    try:
+        wait_until(lambda: tracker.get("/readyz").status == 503)
+        assert tracker.get("/healthz").status == 200
+        assert value(tracker, "cah_store_up") == 0
+        assert value(tracker, "cah_jobs", state="open") is None
+    finally:
+        postgres_cluster.start()
+    wait_until(lambda: tracker.get("/readyz").status == 200)
+    assert value(tracker, "cah_jobs", state="open") == 10
+    told = [json.loads(line)["msg"] for line in capfd.readouterr().err.splitlines()]
+    away = [text.split(":")[0] for text in told if "the store" in text]
+    assert away == ["the store is away", "the store is back"]
+
+
 def read_answer(connection):
     """The status and the body of one answer that has a length."""
     data = b""
