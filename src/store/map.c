@@ -528,7 +528,7 @@ static int read_open(struct store *store, struct map_list *rows,
 		row.gpu_url = slice_of(gpu_url);
 		*after = row.number;
 		n++;
-		struct job_row *copy;
+		struct job_row *copy = NULL;
 		rc = put_job(&store->map, &copy, &row, err);
 		if (rc == CAH_OK)
 			rc = append(rows, copy, err);

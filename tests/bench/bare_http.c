@@ -20,8 +20,8 @@ enum {
 	BACKLOG = 1024,
 };
 
-/* NOLINTNEXTLINE(readability-function-size): the parameters are the library's
- */
+/* The parameters are the library's. */
+/* NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 				  const char *url, const char *method,
 				  const char *version, const char *upload_data,
@@ -64,9 +64,9 @@ int main(int argc, char **argv)
 	unsigned port;
 	struct rlimit files;
 	size_t len = argc > 1 ? strtoul(argv[1], NULL, 10) : 0;
-	char *bytes = len > 0 && len <= BYTES_MAX ? malloc(len) : NULL;
+	static char bytes[BYTES_MAX];
 	int fd = listen_anywhere(&port);
-	if (bytes == NULL || fd < 0) {
+	if (len < 1 || len > BYTES_MAX || fd < 0) {
 		(void)fprintf(stderr, "usage: bare_http BYTES\n");
 		return 2;
 	}
@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	}
 	memset(bytes, 'x', len);
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-		len, bytes, MHD_RESPMEM_MUST_FREE);
+		len, bytes, MHD_RESPMEM_PERSISTENT);
 	struct MHD_Daemon *daemon =
 		MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
 				 on_request, response, MHD_OPTION_LISTEN_SOCKET,

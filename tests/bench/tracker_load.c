@@ -197,7 +197,8 @@ static int read_head(struct load *load, struct client *client,
 				client->head);
 	body += 4;
 	client->has_head = true;
-	client->status = atoi(client->head + sizeof("HTTP/1.1"));
+	client->status =
+		(int)strtol(client->head + sizeof("HTTP/1.1"), NULL, 10);
 	size_t len = strtoull(length + sizeof(key) - 1, NULL, 10);
 	size_t have = client->head_len - (size_t)(body - client->head);
 	if (len > load->longest)
@@ -418,10 +419,12 @@ static void report_call(struct load *load, enum call call, const char *comma)
 		return;
 	uint32_t *us = (uint32_t *)(void *)times->data;
 	qsort(us, count, sizeof(*us), compare);
+	uint32_t half = us[count / 2];
+	uint32_t most = us[count * 99 / 100];
 	printf("%s\"%s\": {\"count\": %zu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
 	       "\"max_ms\": %.3f}",
-	       comma, call_names[call], count, us[count / 2] / 1e3,
-	       us[count * 99 / 100] / 1e3, us[count - 1] / 1e3);
+	       comma, call_names[call], count, half / 1e3, most / 1e3,
+	       us[count - 1] / 1e3);
 }
 
 static void report(struct load *load, double spent_s)
@@ -456,7 +459,7 @@ static int take_address(struct load *load, char *text, struct cah_error *err)
 		return cah_fail(err, CAH_EINVALID, "ADDRESS: no port");
 	*colon = '\0';
 	load->address.sin_family = AF_INET;
-	load->address.sin_port = htons((uint16_t)atoi(colon + 1));
+	load->address.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
 	if (inet_pton(AF_INET, text, &load->address.sin_addr) != 1)
 		return cah_fail(err, CAH_EINVALID, "ADDRESS: '%s'", text);
 	return CAH_OK;
@@ -470,12 +473,12 @@ static int take_args(struct load *load, int argc, char **argv, int64_t *number,
 		rc = take_address(load, argv[2], err);
 	if (rc != CAH_OK)
 		return rc;
-	long count = atol(argv[3]);
+	long count = strtol(argv[3], NULL, 10);
 	if (count < 1 || count > CLIENTS_MAX)
 		return cah_fail(err, CAH_EINVALID, "CLIENTS: not 1 to %d",
 				CLIENTS_MAX);
 	load->client_count = (size_t)count;
-	*number = argc > 4 ? atol(argv[4]) : 0;
+	*number = argc > 4 ? strtol(argv[4], NULL, 10) : 0;
 	load->path = argc > 5 ? argv[5] : "/api/jobCount";
 	if (load->mode == MODE_JOIN) {
 		load->left = *number - count;

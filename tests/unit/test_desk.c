@@ -48,7 +48,7 @@ static void start(struct desk_test *t, int64_t max_waiting)
 	if (tracker_start(&t->tracker, &options, &err) != CAH_OK)
 		fail_msg("%s", err.text);
 	const char *colon = strrchr(tracker_url(t->tracker), ':');
-	t->port = (in_port_t)atoi(colon + 1);
+	t->port = (in_port_t)strtoul(colon + 1, NULL, 10);
 }
 
 static int setup(void **state)
@@ -138,7 +138,7 @@ static struct answer *take(int fd)
 			strtoull(length + 16, NULL, 10);
 	}
 	close(fd);
-	answer.status = atoi(answer.text + sizeof("HTTP/1.1"));
+	answer.status = (int)strtol(answer.text + sizeof("HTTP/1.1"), NULL, 10);
 	return &answer;
 }
 
