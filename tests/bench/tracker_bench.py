@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+import zlib
 
 from measure import LESS, MORE, BenchError, in_turn, row, run
 
@@ -42,14 +43,16 @@ def fill(bench, wats, store):
     return used.wall_s
 
 
-def version_of(store):
+def schema_of(store):
+    """A number that differs where the tables do."""
     with contextlib.closing(sqlite3.connect(store)) as db:
-        return db.execute("PRAGMA user_version").fetchone()[0]
+        texts = db.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
+    return zlib.crc32(repr(texts).encode())
 
 
 def large_store(bench, wats, small):
     """Made once and kept, as long as the program would make the same."""
-    store = bench.cache / f"{wats}-wats-{version_of(small)}.db"
+    store = bench.cache / f"{wats}-wats-{schema_of(small):08x}.db"
     if not store.exists():
         making = store.with_suffix(".making")
         for old in bench.cache.glob(f"{making.name}*"):

@@ -307,6 +307,31 @@ static void desk__goes_on_when_the_store_is_there_again(void **state)
 	take_status(send_call(t, "newJob", token), 200);
 }
 
+static void desk__bears_clients_that_have_gone(void **state)
+{
+	struct desk_test *t = *state;
+	char tokens[WATS][STORE_TOKEN_LEN + 1];
+	start(t, 0);
+	for (int i = 0; i < WATS; i++)
+		join(t, tokens[i]);
+	hold(t);
+	int first = send_get(t, "/data");
+	settle();
+	/* Of those who ask the same, the first has gone. */
+	close(send_get(t, "/api/jobCount"));
+	settle();
+	int same = send_get(t, "/api/jobCount");
+	for (int i = 0; i < WATS; i++)
+		close(send_call(t, "newJob", tokens[i]));
+	let_go(t);
+	take_status(first, 200);
+	const struct answer *answer = take(same);
+	assert_int_equal(answer->status, 200);
+	assert_string_equal(answer->body, "5");
+	/* The jobs are theirs all the same. */
+	book_states(t->book, WATS, WATS, 0, 0, 0);
+}
+
 static void *let_go_late(void *arg)
 {
 	const struct desk_test *t = arg;
@@ -356,6 +381,7 @@ int main(void)
 		DESK_TEST(
 			desk__answers_reads_of_a_group_that_cannot_be_written),
 		DESK_TEST(desk__goes_on_when_the_store_is_there_again),
+		DESK_TEST(desk__bears_clients_that_have_gone),
 		DESK_TEST(tracker__answers_what_waits_when_it_is_stopped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
