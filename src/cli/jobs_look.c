@@ -61,7 +61,7 @@ int jobs_count(struct jobs_args *jobs, struct cah_error *err)
 		total += counts.jobs[i];
 		wire_json_put_int(&json, name, counts.jobs[i]);
 		if (!jobs->is_json)
-			printf("%-10s %12lld\n", name,
+			printf("%-12s %12lld\n", name,
 			       (long long)counts.jobs[i]);
 	}
 	wire_json_put_int(&json, "total", total);
@@ -72,7 +72,7 @@ int jobs_count(struct jobs_args *jobs, struct cah_error *err)
 	if (jobs->is_json)
 		return jobs_print_json(&line, err);
 	buf_fini(&line);
-	printf("%-10s %12lld\n%-10s %12lld\n", "total", (long long)total,
+	printf("%-12s %12lld\n%-12s %12lld\n", "total", (long long)total,
 	       "pairs", (long long)counts.pairs);
 	return CAH_OK;
 }

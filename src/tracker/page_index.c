@@ -37,6 +37,11 @@ static void add_counts(struct request *request, const struct state *state)
 	page_fact(request, "In work", counts->jobs[JOB_LEASED]);
 	page_fact(request, "Awaiting a GPU", counts->jobs[JOB_GPU_OPEN]);
 	page_fact(request, "On a GPU", counts->jobs[JOB_GPU_LEASED]);
+	/* With --verify-share only. */
+	int64_t checks =
+		counts->jobs[JOB_CHECK_OPEN] + counts->jobs[JOB_CHECK_LEASED];
+	if (checks > 0)
+		page_fact(request, "Being checked", checks);
 	page_fact(request, "Done", counts->jobs[JOB_DONE]);
 	page_fact(request, "Done last hour", counts->finished_last_hour);
 	page_html(request, "</dl>\n");
