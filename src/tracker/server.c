@@ -40,6 +40,7 @@ struct server {
 	struct chain gathered; /* in this round, for the desk */
 	size_t at_desk;        /* not taken back yet */
 	int64_t connections;
+	bool is_shut;    /* the desk takes nothing any more */
 	bool has_room;   /* since this round, after there was none */
 	int64_t now_ms;  /* when this round began */
 	int64_t look_ms; /* when the gate was last asked for slow clients */
@@ -129,6 +130,11 @@ static enum MHD_Result finish(struct server *server, struct request *request)
 	struct cah_error err;
 	if (request->is_done || !request_take(request))
 		return answer(server, request);
+	if (server->is_shut) {
+		(void)cah_fail(&err, CAH_EUNAVAILABLE, "the tracker stops");
+		request_refuse(request, &err);
+		return answer(server, request);
+	}
 	if (server->at_desk >= (size_t)server->tracker->max_waiting) {
 		(void)cah_fail(&err, CAH_EUNAVAILABLE,
 			       "too many requests at one time, try again");
@@ -390,6 +396,8 @@ void server_stop(struct tracker *tracker)
 	if (server->is_running)
 		pthread_join(server->thread, NULL);
 	desk_stop(tracker->desk);
+	/* Nor one for a request that comes just now. */
+	server->is_shut = true;
 	if (server->daemon != NULL) {
 		close_door(server);
 		go_round(server);

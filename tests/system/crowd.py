@@ -17,13 +17,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from book_model import STATES, rows
+from conftest import store_uri
 from model_check import Connection, Lost
 from worlds import Violation
 
 DOZES = 0.02  # of the rounds a client sleeps, maybe until it is timed out
 TYPES = ("HYBRID", "HYBRID", "CPU", "GPU")
 NICKNAMES = ("ann", "bob", "cid", "dora", "eve")
+LIST_MAX = 1000  # jobs of one `cah jobs list`
+NEVER = float("inf")
 PAUSE_S = 0.02  # where there is no job, or no tracker
+
+
+class Away(Exception):
+    """The answer was 503: nothing has changed, and it is to be tried again."""
 
 
 class Held(NamedTuple):
@@ -94,6 +101,9 @@ class Member:
             self.connection.close()
             self.connection = None
             raise
+        if status == 503:
+            self.crowd.note_away(self.connection.head)
+            raise Away
         if status == 200 and name != "bye":
             self.heard = sent
         return status, text, sent, time.monotonic()
@@ -106,7 +116,7 @@ class Member:
                     self.expect(status == 200, status, text)
                     self.token = json.loads(text)["token"]
                 self.round()
-            except Lost:
+            except (Lost, Away):
                 time.sleep(PAUSE_S)
         if self.connection:
             self.connection.close()
@@ -133,7 +143,7 @@ class Member:
             status, text, *_ = self.call("updateProgress", progress="half")
             self.expect(status == 200, status, text)
         if self.rng.random() < DOZES:
-            time.sleep(self.rng.uniform(0, 2 * self.crowd.idle_s))
+            self.crowd.is_over.wait(self.rng.uniform(0, 2 * self.crowd.idle_s))
 
     def give(self, number):
         """Hands the result in, or the job back."""
@@ -159,27 +169,31 @@ class Member:
         if self.type == "CPU":
             fields = {"url": f"http://store.test/{number}.tar"}
         begun = time.monotonic()
-        tries = 0
-        while not self.crowd.is_over.is_set() or tries == 0:
-            tries += 1
+        was_lost = False
+        while True:
             try:
                 status, text, sent, came = self.call("markAsDone", **fields)
+                break
             except Lost:
-                time.sleep(PAUSE_S)
-                continue
-            self.expect(status in (200, 403, 404), status, text)
-            # Its own answer tells what became of the one before.
-            if status == 404:
-                self.forget(came)
-                if tries > 1:
-                    self.note(number, pairs, begun, float("inf"), False)
-            elif status == 200:
-                self.note(number, pairs, sent, came, True)
-            else:
-                self.expect(tries > 1, status, f"{text}: {number}")
-                self.note(number, pairs, begun, came, True)
-            return
-        self.note(number, pairs, begun, float("inf"), False)
+                was_lost = True
+            except Away:
+                pass
+            if self.crowd.is_over.is_set():
+                if was_lost:
+                    self.note(number, pairs, begun, NEVER, False)
+                return
+            time.sleep(PAUSE_S)
+        self.expect(status in (200, 403, 404), status, text)
+        if status == 200:
+            self.note(number, pairs, sent, came, True)
+        elif status == 404:
+            self.forget(came)
+            if was_lost:
+                self.note(number, pairs, begun, NEVER, False)
+        else:
+            # It was done by the call whose answer never came.
+            self.expect(was_lost, status, f"{text}: {number}")
+            self.note(number, pairs, begun, came, True)
 
     def forget(self, came):
         """It was told that it timed out."""
@@ -218,18 +232,26 @@ class Observer:
 
     def look(self, connection):
         sent = time.monotonic()
-        status, text = connection.exchange("GET", "/data", b"")
+        status, text = self.ask(connection, "/data")
         if status == 200:
             data = json.loads(text)
             pairs = {"all": data["total_pairs_scraped"]}
             self.totals.append(Seen(sent, time.monotonic(), pairs))
             check_data(data, self.crowd.total)
         sent = time.monotonic()
-        status, text = connection.exchange("GET", "/leaderboard", b"")
+        status, text = self.ask(connection, "/leaderboard")
         if status == 200:
             upper, _, _ = text.partition('<h2 id="cpu">')
             pairs = {nickname: pairs for nickname, _, pairs in rows(upper)}
             self.leaders.append(Seen(sent, time.monotonic(), pairs))
+
+    def ask(self, connection, path):
+        status, text = connection.exchange("GET", path, b"")
+        if status == 503:
+            self.crowd.note_away(connection.head)
+        elif status != 200:
+            raise Violation(f"{path}: {status} {text[:200]}")
+        return status, text
 
 
 def check_data(data, total):
@@ -254,32 +276,49 @@ class Crowd:
         self.rng = random.Random(seed)
         self.is_over = threading.Event()
         self.members = [Member(self, n, self.rng.random()) for n in range(members)]
+        self.may_be_away = False  # the store
+        self.away = 0  # times that it was
         self.observers = [Observer(self, tracker) for tracker in trackers]
-        self.kills = 0
+        self.troubles = 0
 
-    def run(self, seconds, kill_every_s=None):
-        """All of them for so long; a tracker is killed now and then."""
+    def note_away(self, head):
+        if not self.may_be_away or b"\r\nretry-after: " not in head:
+            raise Violation(f"503: {head}")
+        self.away += 1
+
+    def run(self, seconds, trouble, every_s=1):
+        """All of them for so long; `trouble` comes over a tracker now and then."""
         tasks = [*(m.live for m in self.members), *(o.watch for o in self.observers)]
         until = time.monotonic() + seconds
         with ThreadPoolExecutor(len(tasks)) as pool:
             futures = [pool.submit(task) for task in tasks]
-            while time.monotonic() < until and not any(f.done() for f in futures):
-                left = until - time.monotonic()
-                pause = self.rng.uniform(0, 2 * (kill_every_s or seconds))
-                time.sleep(max(0, min(pause, left)))
-                if kill_every_s and pause < left:
-                    self.kill(self.rng.choice(self.trackers))
-            self.is_over.set()
+            try:
+                while time.monotonic() < until and not any(f.done() for f in futures):
+                    left = until - time.monotonic()
+                    pause = self.rng.uniform(0, 2 * every_s)
+                    time.sleep(max(0, min(pause, left)))
+                    if pause < left:
+                        trouble(self.rng.choice(self.trackers), self.rng)
+                        self.troubles += 1
+            finally:
+                self.is_over.set()
             for future in futures:
                 future.result()
 
-    def kill(self, tracker):
-        tracker.kill()
-        self.kills += 1
-        time.sleep(self.rng.uniform(0, 0.1))
-        tracker.start()
-
     # ---- what the diaries say together ----
+
+    def check(self, run_cah):
+        """All of it, when all is quiet."""
+        self.check_holders()
+        self.check_sightings()
+        for tracker in self.trackers:
+            before = None
+            # Workers that nobody speaks for any more go meanwhile.
+            while before != (data := tracker.get("/data").json()):
+                before = data
+                jobs = list_jobs(run_cah, tracker.store)
+                page = tracker.get("/leaderboard").text
+            self.check_end(jobs, data, page)
 
     @property
     def done(self):
@@ -355,6 +394,25 @@ class Crowd:
                 raise Violation(f"lost: {mine}: {job}")
             if job["state"] == "done" and not is_mine:
                 raise Violation(f"nobody did {job}")
+
+
+def kill(tracker, rng):
+    """The trouble of a crash."""
+    tracker.kill()
+    time.sleep(rng.uniform(0, 0.1))
+    tracker.start()
+
+
+def list_jobs(run_cah, store):
+    """All jobs, as `cah jobs list --json` has them."""
+    jobs = []
+    while True:
+        args = ["--limit", LIST_MAX, "--offset", len(jobs), "--json"]
+        args += ["--store", store_uri(store)]
+        lines = run_cah("jobs", "list", *args, check=True).stdout.splitlines()
+        jobs += map(json.loads, lines)
+        if len(lines) < LIST_MAX:
+            return jobs
 
 
 class Sum:

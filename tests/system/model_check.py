@@ -38,6 +38,7 @@ class Connection:
     """HTTP without ceremony, so that many calls are made in little time."""
 
     def __init__(self, address):
+        self.head = b""  # of the last answer, in lower case
         host, port = address.rsplit(":", 1)
         try:
             self.sock = socket.create_connection((host, int(port)), PATIENCE)
@@ -61,7 +62,7 @@ class Connection:
         while b"\r\n\r\n" not in got:
             got += self.more()
         head, _, rest = got.partition(b"\r\n\r\n")
-        lower = head.lower()
+        self.head = lower = head.lower()
         at = lower.index(b"content-length:") + 15
         length = int(lower[at:].split(b"\r\n", 1)[0])
         while len(rest) < length:
