@@ -31,6 +31,7 @@ enum {
 	INPUTS_OF_A_BOOK = 256, /* then there is a new one */
 	INPUT_STEP_MS = 120000, /* so that no limit of a minute is met */
 	WATS = 3,
+	TASKS = 3,
 	BODY_MAX = 256 * 1024,
 };
 
@@ -158,6 +159,13 @@ static void make_book(void)
 		OK(store_import_add(tracker.store, slice_of(url), &is_new,
 				    NULL));
 	}
+	for (int k = 0; k < TASKS; k++) {
+		char input[64];
+		bool is_new;
+		(void)snprintf(input, sizeof(input), "<!json!>{\"n\":%d}", k);
+		OK(store_task_add(tracker.store, slice_of(input), &is_new,
+				  NULL));
+	}
 	OK(store_import_end(tracker.store, NULL));
 	OK(watch_new(&tracker.watch, tracker.store, NULL, NULL));
 }
@@ -177,7 +185,10 @@ static void prepare(void)
 				   .connections = 1000,
 				   .proxies = proxies,
 				   .proxy_count = 2},
+			.project = "A <project>",
+			.stage_names = {"First", "Second <b>"},
 		};
+		OK(stages_init(&tracker.stages, &options, NULL));
 		OK(gate_new(&gate, &options, NULL));
 		OK(secret_set(&tracker.admin, SLICE("the organiser's own"),
 			      NULL));

@@ -8,6 +8,7 @@ import select
 import socket
 import time
 
+import crawlingathome
 import pytest
 from calls import PATIENCE, connect, take
 from conftest import SECRET
@@ -91,6 +92,20 @@ def test_a_school_behind_one_address_gets_along(import_jobs, start_tracker):
         body = {"token": token, "progress": "."}
         call("POST", "/api/updateProgress", json.dumps(body))
     connection.close()
+
+
+def test_our_client_waits_for_its_turn(import_jobs, start_tracker):
+    import_jobs(10)
+    tracker = start_tracker(
+        "--calls-per-minute", 60, "--new-per-minute", 60, limits=True
+    )
+    for path in (COUNT, "/api/new?nickname=other"):
+        while tracker.get(path).status == 200:
+            pass
+    client = crawlingathome.init(tracker.url, nickname="me")
+    client.newJob()
+    client.completeJob(3)
+    assert ">3<" in tracker.get("/leaderboard").text
 
 
 def test_an_address_has_so_many_live_workers(start_tracker):
