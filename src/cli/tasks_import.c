@@ -15,34 +15,56 @@ enum {
 struct importing {
 	struct tasks_args *tasks;
 	struct lines lines;
-	bool is_end;
-	int64_t added; /* of batches that are in the book */
+	struct buf batch; /* lines that are read, each with its end */
+	size_t first;     /* the number of its first line, from 1 */
+	bool is_end;      /* there are no more behind it */
+	int64_t added;    /* of batches that are in the book */
 	int64_t there;
 };
 
-/* As many lines as one batch may have. */
+/* Before the book is asked for: whoever writes the lines may take long. */
+static int read_batch(struct importing *im, struct cah_error *err)
+{
+	buf_reset(&im->batch);
+	im->first = im->lines.number + 1;
+	for (int i = 0; i < IMPORT_BATCH && im->batch.len < BATCH_BYTES; i++) {
+		struct slice line;
+		int rc = lines_next(&im->lines, &line, err);
+		im->is_end = rc == 0;
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		(void)buf_add_slice(&im->batch, line);
+		(void)buf_add_byte(&im->batch, '\n');
+	}
+	return buf_check(&im->batch, im->lines.name, err);
+}
+
+static int add_line(struct importing *im, struct slice line, size_t number,
+		    bool *is_added, struct cah_error *err)
+{
+	int rc = store_task_add(im->tasks->store, line, is_added, err);
+	if (rc != CAH_EINVALID)
+		return rc;
+	(void)cah_fail_prefix(err, rc, "%s, line %zu", im->lines.name, number);
+	/* What a list holds is no bad usage. */
+	err->code = CAH_EFORMAT;
+	return CAH_EFORMAT;
+}
+
 static int add_lines(struct importing *im, int64_t *added, int64_t *there,
 		     struct cah_error *err)
 {
-	size_t bytes = 0;
-	for (int i = 0; i < IMPORT_BATCH && bytes < BATCH_BYTES; i++) {
-		struct slice line;
+	struct slice rest = buf_slice(&im->batch);
+	for (size_t number = im->first; rest.len > 0; number++) {
+		const char *end = memchr(rest.data, '\n', rest.len);
+		struct slice line = {rest.data, (size_t)(end - rest.data)};
 		bool is_added;
-		int rc = lines_next(&im->lines, &line, err);
-		im->is_end = rc == 0;
-		if (rc <= 0)
-			return rc;
+		rest = slice_from(rest, line.len + 1);
 		if (line.len == 0)
 			continue;
-		bytes += line.len;
-		rc = store_task_add(im->tasks->store, line, &is_added, err);
-		if (rc == CAH_EINVALID) {
-			(void)cah_fail_prefix(err, rc, "%s, line %zu",
-					      im->lines.name, im->lines.number);
-			/* What a list holds is no bad usage. */
-			err->code = CAH_EFORMAT;
-			return CAH_EFORMAT;
-		}
+		int rc = add_line(im, line, number, &is_added, err);
 		if (rc != CAH_OK)
 			return rc;
 		*(is_added ? added : there) += 1;
@@ -54,7 +76,9 @@ static int add_batch(struct importing *im, struct cah_error *err)
 {
 	struct store *store = im->tasks->store;
 	int64_t added = 0, there = 0;
-	int rc = store_import_begin(store, err);
+	int rc = read_batch(im, err);
+	if (rc == CAH_OK)
+		rc = store_import_begin(store, err);
 	if (rc != CAH_OK)
 		return rc;
 	rc = add_lines(im, &added, &there, err);
@@ -97,7 +121,9 @@ static int add_file(struct importing *im, const char *path,
 	if (in == NULL)
 		return cah_fail_errno(err, errno, "%s", path);
 	lines_init(&im->lines, in, is_own ? path : "standard input");
+	buf_init(&im->batch, BATCH_BYTES + LINES_MAX + 1);
 	int rc = add_batches(im, err);
+	buf_fini(&im->batch);
 	lines_fini(&im->lines);
 	if (is_own)
 		(void)fclose(in);
