@@ -46,6 +46,7 @@ static const struct action {
 	{"reset", jobs_reset, 1, 1, false},
 	{"export", jobs_export, 0, 1, false},
 	{"backup", jobs_backup, 1, 1, false},
+	{"move", jobs_move, 0, 0, true},
 };
 
 static const struct action *find_action(const struct jobs_args *jobs,
@@ -106,8 +107,8 @@ static struct jobs_args settings = {
 };
 
 static const struct opt opts[] = {
-	{"store", "URI", "the tracker's book, sqlite:FILE", OPT_TEXT,
-	 &settings.store_uri, 0, 0},
+	{"store", "URI", "the tracker's book: sqlite:FILE, postgresql://...",
+	 OPT_TEXT, &settings.store_uri, 0, 0},
 	{"base-url", "URL", "goes before relative paths; '': they are files",
 	 OPT_TEXT, &settings.base_url, 0, 0},
 	{"state", "STATE",
@@ -123,6 +124,10 @@ static const struct opt opts[] = {
 	 &settings.format, 0, 0},
 	{"force", NULL, "backup: replace a FILE that is there", OPT_FLAG,
 	 &settings.is_forced, 0, 0},
+	{"from", "URI", "move: a book, sqlite:FILE, that no tracker uses",
+	 OPT_TEXT, &settings.from, 0, 0},
+	{"to", "URI", "move: an empty one, postgresql://...", OPT_TEXT,
+	 &settings.to, 0, 0},
 	{"json", NULL, "print JSON, one object a line", OPT_FLAG,
 	 &settings.is_json, 0, 0},
 	{"quiet", NULL, "print nothing but what was asked for", OPT_FLAG,
@@ -132,7 +137,7 @@ static const struct opt opts[] = {
 static const struct opt_command command = {
 	.name = "jobs",
 	.operands = "import LISTS...|count|list|show N|reset N|"
-		    "export [FILE]|backup FILE",
+		    "export [FILE]|backup FILE|move",
 	.about = "Looks after the jobs in a tracker's book, while it runs or "
 		 "not.\n"
 		 "  import LISTS  add two jobs for each WAT in the lists: "
@@ -143,7 +148,9 @@ static const struct opt_command command = {
 		 "  show N        all about one job\n"
 		 "  reset N       make a job open again, whatever it was\n"
 		 "  export [FILE] all jobs as one table, CSV or Parquet\n"
-		 "  backup FILE   a copy of the book while a tracker uses it",
+		 "  backup FILE   a copy of the book while a tracker uses it\n"
+		 "  move          the book --from a file --to an empty "
+		 "database",
 	.examples =
 		"  cah jobs import wat.paths.gz\n"
 		"  cah jobs import https://data.commoncrawl.org/"
@@ -152,7 +159,9 @@ static const struct opt_command command = {
 		"  cah jobs list --state leased --json\n"
 		"  cah jobs reset 17 --store sqlite:/srv/cah.db\n"
 		"  cah jobs export jobs.parquet\n"
-		"  cah jobs backup /backup/cah.db",
+		"  cah jobs backup /backup/cah.db\n"
+		"  cah jobs move --from sqlite:cah.db --to "
+		"postgresql://db.example/cah",
 	.opts = opts,
 	.opt_count = sizeof(opts) / sizeof(opts[0]),
 	.min_operands = 1,

@@ -13,6 +13,8 @@ struct jobs_args {
 	const char *store_uri;
 	const char *base_url;
 	const char *state_name;
+	const char *from; /* of move */
+	const char *to;
 	const char *format; /* of export; NULL: as the file's name says */
 	int state;          /* -1: all */
 	int64_t limit;
@@ -36,6 +38,7 @@ CAH_MUST_CHECK int jobs_show(struct jobs_args *jobs, struct cah_error *err);
 CAH_MUST_CHECK int jobs_reset(struct jobs_args *jobs, struct cah_error *err);
 CAH_MUST_CHECK int jobs_export(struct jobs_args *jobs, struct cah_error *err);
 CAH_MUST_CHECK int jobs_backup(struct jobs_args *jobs, struct cah_error *err);
+CAH_MUST_CHECK int jobs_move(struct jobs_args *jobs, struct cah_error *err);
 
 /* One object of JSON for standard output: begins it in @line ... */
 void jobs_begin_json(struct wire_json *json, struct buf *line);

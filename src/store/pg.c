@@ -224,6 +224,11 @@ static const struct backend backend = {
 	.get_text = get_text,
 };
 
+bool pg_is(const struct store *store)
+{
+	return store->backend == &backend;
+}
+
 /* For texts: without a password. */
 static void say_where(struct buf *out, const PQconninfoOption *options)
 {

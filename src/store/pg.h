@@ -109,6 +109,7 @@ static inline struct pg *pg_of(struct store *store)
  * calls then are. The caller ends *out with store_close. Errors: those of
  * store_open; CAH_ENOTFOUND where there is no book and not @may_make;
  * CAH_EUNAVAILABLE where the server does not want us. */
+bool pg_is(const struct store *store);
 CAH_MUST_CHECK int pg_open(struct store **out, const char *uri, bool may_make,
 			   struct cah_error *err);
 
@@ -132,6 +133,13 @@ CAH_MUST_CHECK int pg_prepare_schema(struct pg *pg, struct cah_error *err);
  * statement (NULL where that is of no interest; 0 for NULL and for no row). */
 int pg_ask(struct pg *pg, int64_t *out, struct cah_error *err, const char *sql,
 	   ...) __attribute__((format(printf, 4, 5)));
+
+/* ---- pg_move.c ---- */
+
+/* store_move, for @from in SQLite and @to in PostgreSQL. */
+CAH_MUST_CHECK int pg_move(struct store *from, struct store *to,
+			   store_move_fn step, void *arg,
+			   struct cah_error *err);
 
 /* ---- pg_pipe.c ---- */
 

@@ -87,21 +87,28 @@ static const char step_1[] =
 									   "wor"
 									   "ker"
 									   "s")
-				COUNT_COLUMN("b_workers") COUNT_COLUMN("c_"
-								       "worker"
-								       "s") COUNT_COLUMN(
-					"d_"
+				COUNT_COLUMN("b_workers") COUNT_COLUMN(
+					"c_"
 					"worker"
-					"s") COUNT_COLUMN("e_workers") COUNT_COLUMN("a_open")
-					COUNT_COLUMN("b_open") COUNT_COLUMN("c_"
+					"s") COUNT_COLUMN("d_"
+							  "worker"
+							  "s") COUNT_COLUMN("e_"
+									    "wo"
+									    "rk"
+									    "er"
+									    "s")
+					COUNT_COLUMN("a_open") COUNT_COLUMN("b_"
 									    "op"
 									    "e"
 									    "n") COUNT_COLUMN(
-						"d_"
+						"c_"
 						"op"
 						"e"
-						"n") COUNT_COLUMN("e_open") COUNT_COLUMN("a_"
-											 "leased")
+						"n") COUNT_COLUMN("d_"
+								  "op"
+								  "e"
+								  "n") COUNT_COLUMN("e_open") COUNT_COLUMN("a_"
+													   "leased")
 						COUNT_COLUMN("b_leased") COUNT_COLUMN(
 							"c_leased") COUNT_COLUMN("d_leased")
 							COUNT_COLUMN("e_leased") COUNT_COLUMN(

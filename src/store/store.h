@@ -1,9 +1,9 @@
 /* store.h: the tracker's book: jobs, workers, leases and the leaderboard, in
- * SQLite (WAL, synchronous=FULL). Each call is one transaction, or a part of
- * one (store_group): an error changes nothing, success is durable. Calls may
- * come from any thread, one at a time inside. Time is handed in: @now_s counts
- * seconds of a clock that does not step (the tracker's), @wall_s seconds since
- * 1970 for people to read.
+ * SQLite (WAL, synchronous=FULL) or in PostgreSQL. Each call is one
+ * transaction, or a part of one (store_group): an error changes nothing,
+ * success is durable. Calls may come from any thread, one at a time inside.
+ * Time is handed in: @now_s counts seconds of a clock that does not step (the
+ * tracker's), @wall_s seconds since 1970 for people to read.
  *
  * Every call is O(log n) in the number of jobs at most; counts are kept in
  * their own rows, never counted.
@@ -112,7 +112,9 @@ int store_worker_type(struct slice name);
 /* "open"; static. */
 const char *store_state_name(enum job_state state);
 
-/* Opens @uri ("sqlite:FILE"; the file is made when missing). Any number of
+/* Opens @uri ("sqlite:FILE", the file is made when missing, or what libpq takes
+ * as postgresql://..., where the tables are made; a server that is away is told
+ * by the calls until it is back). Any number of
  * processes may have it open: each call is one transaction. The caller frees
  * *out with store_close (NULL is fine). Errors: CAH_EINVALID (uri),
  * CAH_EFORMAT (not our database, or of a newer version). */
@@ -125,9 +127,9 @@ CAH_MUST_CHECK int store_open_existing(struct store **out, const char *uri,
 				       struct cah_error *err);
 
 /* What a tracker calls once after store_open: of all processes one may be the
- * tracker of a store. Held until store_close or the end of the process, however
- * it comes; a second call does nothing. Errors: CAH_EUNAVAILABLE ("another
- * tracker uses FILE"). */
+ * tracker of a book in SQLite, up to 64 those of one in PostgreSQL. Held until
+ * store_close or the end of the process, however it comes; a second call does
+ * nothing. Errors: CAH_EUNAVAILABLE ("another tracker uses FILE"). */
 CAH_MUST_CHECK int store_claim(struct store *store, struct cah_error *err);
 
 /* Told after each step how many of how many bytes are copied. Not 0: stop. */
@@ -141,6 +143,18 @@ typedef int (*store_backup_fn)(void *arg, int64_t done, int64_t total);
 CAH_MUST_CHECK int store_backup(struct store *store, const char *path,
 				store_backup_fn step, void *arg,
 				struct cah_error *err);
+
+/* Told now and then how many of about how many rows were moved. Not 0: stop. */
+typedef int (*store_move_fn)(void *arg, int64_t done, int64_t total);
+
+/* Copies the whole of @from, a book in SQLite, into @to, an empty one in
+ * PostgreSQL, all or nothing; neither may have a tracker. All workers count as
+ * heard of now. Nobody else may write to either meanwhile, and afterwards both
+ * are claimed. @step may be NULL. Errors: CAH_EINVALID (of other kinds, @to is
+ * not empty), CAH_ECANCELLED (@step), CAH_EUNAVAILABLE (a tracker uses one). */
+CAH_MUST_CHECK int store_move(struct store *from, struct store *to,
+			      store_move_fn step, void *arg,
+			      struct cah_error *err);
 
 /* ---- groups ---- */
 

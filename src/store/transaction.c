@@ -82,6 +82,15 @@ int store_claim(struct store *store, struct cah_error *err)
 	return store->backend->claim(store, err);
 }
 
+int store_move(struct store *from, struct store *to, store_move_fn step,
+	       void *arg, struct cah_error *err)
+{
+	if (pg_is(from) || !pg_is(to))
+		return cah_fail(err, CAH_EINVALID,
+				"a book moves from SQLite to PostgreSQL only");
+	return pg_move(from, to, step, arg, err);
+}
+
 /* ---- one transaction ---- */
 
 static bool is_in_group(const struct store *store)
