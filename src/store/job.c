@@ -86,12 +86,15 @@ int store_import_add(struct store *store, struct slice url, bool *added,
 	rc = store_count_get(store, COUNT_WATS, &wat, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = store_start(store, STMT_WAT_ADD,
-			 STORE_ARGS(arg_int(wat), arg_text(url)), err);
-	if (rc <= 0)
+	rc = store_start(store, STMT_WAT_FIND, STORE_ARGS(arg_text(url)), err);
+	if (rc != 0)
+		return rc < 0 ? rc : CAH_OK;
+	store->has_changed = true;
+	rc = store_run(store, STMT_WAT_ADD,
+		       STORE_ARGS(arg_int(wat), arg_text(url)), err);
+	if (rc != CAH_OK)
 		return rc;
 	*added = true;
-	store->has_changed = true;
 	store_count(store, COUNT_WATS, 1);
 	store_count(store, COUNT_JOBS + JOB_OPEN, 2);
 	return store_run(store, STMT_WAT_JOBS_ADD,

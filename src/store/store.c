@@ -44,6 +44,12 @@ int store_job_state(struct slice name)
 
 bool store_is_text(struct slice text, bool with_controls)
 {
+	/* Most of it is ASCII, and there may be millions of them. */
+	size_t ascii = 0;
+	while (ascii < text.len && text.data[ascii] >= 0x20 &&
+	       text.data[ascii] < 0x7f)
+		ascii++;
+	text = slice_from(text, ascii);
 	while (text.len > 0) {
 		uint32_t cp;
 		size_t len = utf8_read_valid(text, &cp);
