@@ -206,27 +206,28 @@ int page_query_page(const struct request *request, int64_t *page,
 	return CAH_OK;
 }
 
-static void pager_link(struct request *request, int64_t page, const char *rel,
-		       const char *text)
+static void pager_link(struct request *request, const struct pager *pager,
+		       int64_t page, const char *rel, const char *text)
 {
 	buf_printf(&request->out,
-		   "<a rel=\"%s\" href=\"%s?page=%" PRId64 "\">%s</a>\n", rel,
-		   wire_route_path(request->route), page, text);
+		   "<a rel=\"%s\" href=\"%s?%spage=%" PRId64 "\">%s</a>\n", rel,
+		   wire_route_path(request->route),
+		   pager->fields != NULL ? pager->fields : "", page, text);
 }
 
-void page_pager(struct request *request, int64_t page, int64_t per_page,
-		int64_t total)
+void page_pager(struct request *request, const struct pager *pager)
 {
-	int64_t last = (total + per_page - 1) / per_page;
+	int64_t page = pager->page;
+	int64_t last = (pager->total + pager->per_page - 1) / pager->per_page;
 	if (last <= 1 && page == 1)
 		return;
 	page_html(request, "<nav class=\"pager\" aria-label=\"More rows\">\n");
 	if (page > 1)
-		pager_link(request, page - 1, "prev", "Previous");
+		pager_link(request, pager, page - 1, "prev", "Previous");
 	buf_printf(&request->out,
 		   "<span>Page %" PRId64 " of %" PRId64 "</span>\n", page,
 		   last);
 	if (page < last)
-		pager_link(request, page + 1, "next", "Next");
+		pager_link(request, pager, page + 1, "next", "Next");
 	page_html(request, "</nav>\n");
 }

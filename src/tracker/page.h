@@ -43,8 +43,16 @@ void page_fact(struct request *request, const char *name, int64_t n);
 CAH_MUST_CHECK int page_query_page(const struct request *request, int64_t *page,
 				   struct cah_error *err);
 
-/* Links to the pages before and after @page, of @per_page rows of @total. */
-void page_pager(struct request *request, int64_t page, int64_t per_page,
-		int64_t total);
+/* A page of a long list. */
+struct pager {
+	int64_t page; /* from 1 */
+	int64_t per_page;
+	int64_t total;
+	const char *fields; /* HTML of more fields for its links, "a=b&amp;";
+			       or NULL */
+};
+
+/* Links to the pages before and after; nothing where there is only one. */
+void page_pager(struct request *request, const struct pager *pager);
 
 #endif

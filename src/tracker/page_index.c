@@ -186,12 +186,13 @@ static int add_workers(struct request *request, const struct choice *choice,
 			       -1, &count, &total, err);
 	if (rc == CAH_OK) {
 		add_table(request, workers, count);
-		if (!choice->is_all) {
-			page_pager(request, choice->page, ROWS_PER_PAGE, total);
-			if (total > ROWS_PER_PAGE)
-				page_html(request, "<p><a href=\"/?all=true\">"
-						   "All workers</a></p>\n");
-		}
+		const struct pager pager = {choice->page, (int64_t)cap, total,
+					    choice->is_all ? "all=true&amp;"
+							   : NULL};
+		page_pager(request, &pager);
+		if (!choice->is_all && total > ROWS_PER_PAGE)
+			page_html(request, "<p><a href=\"/?all=true\">"
+					   "Longer pages</a></p>\n");
 	}
 	free(workers);
 	return rc;

@@ -81,7 +81,8 @@ int route_leaderboard(struct request *request, struct cah_error *err)
 		return rc;
 	page_html(request, "<h2 id=\"cpu\">Jobs prepared (CPU workers)</h2>\n");
 	rc = add_list(request, page, true, &total, err);
-	page_pager(request, page, ROWS_PER_PAGE, total);
+	const struct pager pager = {page, ROWS_PER_PAGE, total, NULL};
+	page_pager(request, &pager);
 	page_end(request);
 	return rc;
 }

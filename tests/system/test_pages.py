@@ -146,6 +146,20 @@ def test_workers_come_in_pages_or_all_at_once(hostile):
     assert worker_links(check(hostile.get("/?page=3").text)) == []
 
 
+def test_more_than_a_long_page_holds_come_in_long_pages(import_jobs, start_tracker):
+    import_jobs(1)
+    tracker = start_tracker("--quiet", "--no-limits")
+    for _ in range(1001):
+        tracker.new_worker()
+    first = check(tracker.get("/?all=true").text)
+    assert len(worker_links(first)) == 1000
+    (following,) = [a["href"] for a in first.all("a") if a.get("rel") == "next"]
+    assert following == "/?all=true&page=2"
+    second = worker_links(check(tracker.get(following).text))
+    assert len(second) == 1
+    assert second[0] not in worker_links(first)
+
+
 def test_every_link_leads_somewhere(hostile):
     seen, todo = set(), ["/"]
     while todo:
