@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from book_model import STATES, rows
+from calls import wait_until
 from conftest import store_uri
 from model_check import Connection, Lost
 from worlds import Violation
@@ -177,7 +178,7 @@ class Member:
             except Lost:
                 was_lost = True
             except Away:
-                pass
+                was_lost |= self.crowd.is_unsure_when_away
             if self.crowd.is_over.is_set():
                 if was_lost:
                     self.note(number, pairs, begun, NEVER, False)
@@ -277,6 +278,8 @@ class Crowd:
         self.is_over = threading.Event()
         self.members = [Member(self, n, self.rng.random()) for n in range(members)]
         self.may_be_away = False  # the store
+        # A database that is lost amid a commit may have done it.
+        self.is_unsure_when_away = False
         self.away = 0  # times that it was
         self.observers = [Observer(self, tracker) for tracker in trackers]
         self.troubles = 0
@@ -312,6 +315,7 @@ class Crowd:
         self.check_holders()
         self.check_sightings()
         for tracker in self.trackers:
+            wait_until(lambda tracker=tracker: tracker.get("/data").status == 200)
             before = None
             # Workers that nobody speaks for any more go meanwhile.
             while before != (data := tracker.get("/data").json()):

@@ -11,7 +11,7 @@ from liars import LIES, Liar
 from model_check import IDLE_S, Check
 from worlds import TooMany, Violation
 
-STORES = ["sqlite"]
+STORES = ["sqlite", "postgres"]
 SECONDS = float(os.environ.get("MODEL_SECONDS", "20"))
 SEED = int(os.environ.get("SEED", str(int(time.time()))))
 KILLED = 0.25  # of the bursts
@@ -69,7 +69,11 @@ def test_a_crowd_finds_its_work_in_the_book(
 ):
     print(f"SEED={SEED}")
     store = import_jobs(CROWD_WATS, store=new_store())
-    trackers = [start_tracker("--idle-timeout", CROWD_IDLE_S, "--quiet", store=store)]
+    # Of one database there may be two.
+    trackers = [
+        start_tracker("--idle-timeout", CROWD_IDLE_S, "--quiet", store=store)
+        for _ in range(2 if str(store).startswith("postgres") else 1)
+    ]
     crowd = Crowd(trackers, 2 * CROWD_WATS, CROWD_IDLE_S, SEED)
     crowd.run(CROWD_SECONDS, kill)
     crowd.check(run_cah)

@@ -104,6 +104,26 @@ def test_a_full_disk_at_a_crash_loses_nothing_either(crowd, run_cah):
     crowd.check(run_cah)
 
 
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_database_that_restarts_loses_nothing_of_a_crowds_work(
+    postgres_cluster, import_jobs, start_tracker, run_cah, end
+):
+    def restart(tracker, rng):
+        getattr(postgres_cluster, end)()
+        time.sleep(rng.uniform(0, 0.3))
+        postgres_cluster.start()
+
+    print(f"SEED={SEED}")
+    store = import_jobs(WATS, store=postgres_cluster.new_database())
+    args = ["--idle-timeout", CROWD_IDLE_S, "--quiet"]
+    trackers = [start_tracker(*args, store=store) for _ in range(2)]
+    crowd = Crowd(trackers, 2 * WATS, CROWD_IDLE_S, SEED)
+    crowd.may_be_away = crowd.is_unsure_when_away = True
+    crowd.run(SECONDS, restart, every_s=0.7)
+    crowd.check(run_cah)
+    assert crowd.away > 0
+
+
 def test_a_book_that_was_moved_is_missed_until_it_is_back(tracker):
     token = tracker.new_worker()
     take(tracker, token)
