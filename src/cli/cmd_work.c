@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-	OWN_OPTS = 6,
+	OWN_OPTS = 7,
 };
 
 struct work_args {
@@ -14,6 +14,7 @@ struct work_args {
 	const char *type;
 	const char *tracker;
 	const char *nickname;
+	const char *ca_file;
 	int64_t jobs;
 	int64_t retry_s;
 	int64_t heartbeat_s;
@@ -51,6 +52,7 @@ static int work(struct work_args *args, struct work_summary *summary,
 		return rc;
 	options.client.url = args->tracker;
 	options.client.nickname = args->nickname;
+	options.client.ca_file = args->ca_file;
 	options.client.retry_s = args->retry_s;
 	options.max_jobs = args->jobs;
 	options.heartbeat_s = args->heartbeat_s;
@@ -68,6 +70,9 @@ int cmd_work(int argc, char **argv, struct cancel *cancel)
 		 OPT_TEXT, &args.tracker, 0, 0},
 		{"nickname", "NAME", "who gets the credit", OPT_TEXT,
 		 &args.nickname, 0, 0},
+		{"ca-file", "FILE",
+		 "trust a tracker with a certificate signed by these (PEM)",
+		 OPT_TEXT, &args.ca_file, 0, 0},
 		{"type", "TYPE", "hybrid: all steps of the job", OPT_TEXT,
 		 &args.type, 0, 0},
 		{"jobs", "N", "stop after so many; 0: until none is open",

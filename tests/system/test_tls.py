@@ -14,6 +14,7 @@ import warnings
 import crawlingathome
 import pytest
 from calls import PATIENCE
+from conftest import ROOT
 
 
 def make_certificate(folder, name):
@@ -69,6 +70,18 @@ def test_the_client_works(tls_tracker, pair):
     client.completeJob(7)
     assert client.isAlive()
     client.bye()
+
+
+def test_the_worker_works(start_tracker, run_cah, pair, tmp_path):
+    tracker = start_tracker("--tls-cert", pair[0], "--tls-key", pair[1])
+    work = [
+        *("work", "--tracker", tracker.url, "--nickname", "me", "--retry", "1"),
+        *("--model", ROOT / "models" / "demo", "--out", tmp_path / "out"),
+    ]
+    assert "registered" in run_cah(*work, "--ca-file", pair[0], check=True).stderr
+    done = run_cah(*work)
+    assert done.returncode == 1
+    assert "certificate" in done.stderr
 
 
 def test_a_client_that_does_not_trust_it_goes_away(tls_tracker):
