@@ -1,5 +1,7 @@
 #include "tracker/tally.h"
 
+#include "store/task.h"
+
 #include <cah/version.h>
 
 #include <assert.h>
@@ -170,6 +172,29 @@ static void write_store(struct buf *out, const struct tally *tally)
 		    "Workers that this tracker found gone.", &tally->timed_out);
 }
 
+static void put_stages(struct buf *out, const char *name, const char *help,
+		       const int64_t counts[STORE_STAGE_COUNT])
+{
+	metrics_head(out, name, METRICS_GAUGE, help);
+	for (int i = 0; i < STORE_STAGE_COUNT; i++)
+		put_int(out, name, "stage",
+			store_type_name(store_stage_type(i)), counts[i]);
+}
+
+static void write_stages(struct buf *out, const struct store_counts *counts)
+{
+	put_stages(out, "cah_tasks_open",
+		   "Jobs of a staged project that wait, by stage.",
+		   counts->tasks_open);
+	put_stages(out, "cah_tasks_leased", "Those that are held, by stage.",
+		   counts->tasks_leased);
+	metrics_one(out, "cah_tasks_done", METRICS_GAUGE,
+		    "Those that have been through all stages.",
+		    counts->tasks_done);
+	put_stages(out, "cah_stage_workers", "Live workers, by stage.",
+		   counts->stage_workers);
+}
+
 /* What the store says; without it there is no zero that would be true. */
 static void write_counts(struct buf *out, const struct store_counts *counts)
 {
@@ -189,6 +214,7 @@ static void write_counts(struct buf *out, const struct store_counts *counts)
 			counts->workers[i]);
 	metrics_one(out, "cah_pairs_total", METRICS_COUNTER,
 		    "Pairs of all finished jobs.", counts->pairs);
+	write_stages(out, counts);
 }
 
 static void write_refused(struct buf *out, const struct tally *tally)

@@ -1,5 +1,6 @@
 """The second dialect: a project whose jobs go through stages (docs/stages.md)."""
 
+import threading
 import urllib.parse
 
 import pytest
@@ -337,3 +338,65 @@ def test_a_stage_may_be_called_as_a_type(start_tracker):
     name = new(tracker, "a")["display_name"]
     assert tracker.get(f"/worker/cpu/{name}").status == 200
     assert tracker.get(f"/worker/cpu/{name}x").status == 404
+
+
+class Worker(threading.Thread):
+    """Does jobs of a stage at a tracker until all are done; adds its letter."""
+
+    def __init__(self, tracker, stage, results):
+        super().__init__()
+        self.tracker = tracker
+        self.stage = stage
+        self.results = results  # (stage, number, data that was given)
+        self.odd = []
+
+    def post(self, path, body):
+        """Away for a moment is no error: two trackers may get in each other's way."""
+        while (answer := self.tracker.post(path, body)).status == 503:
+            pass
+        return answer
+
+    def run(self):
+        token = token_of(self.tracker, self.stage)
+        while stages(self.tracker)[-1] < TASKS:
+            answer = self.post("/api/newJob", {"token": token})
+            if answer.status == 403:
+                continue
+            job = answer.json()
+            self.results.append((self.stage, job["number"], job["data"]))
+            body = {"token": token, "data": job["data"] + self.stage}
+            answer = self.post("/api/completeJob", body)
+            if answer.status != 200:
+                self.odd.append(answer)
+
+
+TASKS = 40
+
+
+@pytest.mark.parametrize("trackers", [1, 2], ids=["sqlite", "postgres"])
+def test_many_workers_do_each_job_once(
+    request, trackers, run_cah, start_tracker, tmp_path
+):
+    store = tmp_path / "tracker.db"
+    if trackers > 1:
+        store = request.getfixturevalue("postgres")
+    uri = str(store) if trackers > 1 else f"sqlite:{store}"
+    inputs = "".join(f"{n}-\n" for n in range(1, TASKS + 1))
+    run_cah("tasks", "import", "-", "--store", uri, input=inputs, check=True)
+    running = [start_tracker(*PROJECT, store=store) for _ in range(trackers)]
+    results = []
+    workers = [
+        Worker(running[n % trackers], stage, results)
+        for n, stage in enumerate("aabbccabc")
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.odd for worker in workers] == [[]] * len(workers)
+    assert sorted(results) == [
+        (stage, n, f"{n}-" + "abc"[:at])
+        for at, stage in enumerate("abc")
+        for n in range(1, TASKS + 1)
+    ]
+    assert stages(running[-1]) == [(0, 0), (0, 0), (0, 0), TASKS]
