@@ -50,10 +50,7 @@ static int add_wat(struct paths *paths, const char *name, struct cah_error *err)
 					name);
 		name = whole;
 	}
-	(void)buf_add_text(&paths->urls, name);
-	(void)buf_add_byte(&paths->urls, '\0');
-	paths->count++;
-	return buf_check(&paths->urls, "paths", err);
+	return paths_add(paths, slice_of(name), err);
 }
 
 static int read_paths(struct run_args *a, struct paths *paths,

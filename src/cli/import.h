@@ -14,7 +14,7 @@ enum {
 	IMPORT_BATCH = 10000,
 	/* Between two of them. Who waits for the book asks for it every 2 ms
 	 * (SQLITE_NAP_MS). */
-	IMPORT_GAP_MS = 10,
+	IMPORT_GAP_MS = 5,
 };
 
 /* Called after each batch, when the book is free for others; may be NULL. */
@@ -22,7 +22,7 @@ typedef void (*import_progress_fn)(void *arg, size_t done, size_t total);
 
 struct import {
 	struct store *store;
-	const struct paths *paths;
+	struct paths *paths;
 	struct cancel *cancel;
 	import_progress_fn progress;
 	void *arg;

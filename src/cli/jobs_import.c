@@ -29,7 +29,7 @@ static void show_progress(void *arg, size_t done, size_t total)
 	log_progress(jobs->progress, line);
 }
 
-static int import_paths(struct jobs_args *jobs, const struct paths *paths,
+static int import_paths(struct jobs_args *jobs, struct paths *paths,
 			struct cah_error *err)
 {
 	int rc = store_open(&jobs->store, jobs->store_uri, err);

@@ -11,6 +11,7 @@
 #include "wire/text.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -44,22 +45,61 @@ struct paths_parser {
 
 void paths_init(struct paths *paths)
 {
-	buf_init(&paths->urls, PATHS_TOTAL_MAX);
-	paths->count = 0;
+	memset(paths, 0, sizeof(*paths));
 }
 
 void paths_fini(struct paths *paths)
 {
-	buf_fini(&paths->urls);
+	if (paths->spool != NULL)
+		(void)fclose(paths->spool);
+	paths->spool = NULL;
 }
 
-struct slice paths_next(const struct paths *paths, size_t *at)
+/* Between reading and writing the place has to be set (C17, 7.21.5.3). */
+static bool go_to(struct paths *paths, size_t at, bool is_writing)
 {
-	if (*at >= paths->urls.len)
+	if ((paths->pos != at || paths->is_writing != is_writing) &&
+	    fseeko(paths->spool, (off_t)at, SEEK_SET) != 0)
+		return false;
+	paths->pos = at;
+	paths->is_writing = is_writing;
+	return true;
+}
+
+int paths_add(struct paths *paths, struct slice url, struct cah_error *err)
+{
+	if (url.len > PATHS_TOTAL_MAX - paths->len - 1)
+		return cah_fail(err, CAH_ELIMIT,
+				"the lists have more than %zu bytes",
+				PATHS_TOTAL_MAX);
+	if (paths->spool == NULL)
+		paths->spool = tmpfile();
+	if (paths->spool == NULL || !go_to(paths, paths->len, true) ||
+	    fwrite(url.data, 1, url.len, paths->spool) != url.len ||
+	    putc('\0', paths->spool) == EOF)
+		return cah_fail(err, CAH_EUNAVAILABLE,
+				"the lists cannot be kept in a temporary "
+				"file: %s",
+				strerror(errno));
+	paths->len += url.len + 1;
+	paths->pos = paths->len;
+	paths->count++;
+	return CAH_OK;
+}
+
+struct slice paths_next(struct paths *paths, size_t *at)
+{
+	size_t len = 0;
+	int c = EOF;
+	if (*at >= paths->len || !go_to(paths, *at, false))
 		return (struct slice){NULL, 0};
-	struct slice url = slice_of(paths->urls.data + *at);
-	*at += url.len + 1;
-	return url;
+	while (len < sizeof(paths->url) - 1 &&
+	       (c = getc_unlocked(paths->spool)) != EOF && c != '\0')
+		paths->url[len++] = (char)c;
+	paths->url[len] = '\0';
+	*at += len + 1;
+	paths->pos = *at;
+	return (struct slice){paths->url, c == '\0' ? len : 0};
 }
 
 /* ---- one line ---- */
@@ -109,23 +149,21 @@ static int fail_line(struct paths_parser *p, const char *why,
 static int add_url(struct paths_parser *p, struct slice line,
 		   struct cah_error *err)
 {
-	struct buf *urls = &p->paths->urls;
-	size_t start = urls->len;
+	char url[PATHS_LINE_MAX];
+	size_t len = 0;
 	if (!local_has_scheme(line) && p->base.data != NULL) {
 		while (line.len > 0 && line.data[0] == '/')
 			line = slice_from(line, 1);
-		buf_add_slice(urls, p->base);
-		buf_add_byte(urls, '/');
+		assert(p->base.len <= sizeof(url)); /* paths_check_base */
+		memcpy(url, p->base.data, p->base.len);
+		len = p->base.len;
+		if (len < sizeof(url))
+			url[len++] = '/';
 	}
-	buf_add_slice(urls, line);
-	buf_add_byte(urls, '\0');
-	int rc = buf_check(urls, "the lists", err);
-	if (rc != CAH_OK)
-		return rc;
-	if (urls->len - start > PATHS_LINE_MAX + 1)
+	if (line.len > sizeof(url) - len)
 		return fail_line(p, "the URL is longer than 2048 bytes", err);
-	p->paths->count++;
-	return CAH_OK;
+	memcpy(url + len, line.data, line.len);
+	return paths_add(p->paths, (struct slice){url, len + line.len}, err);
 }
 
 static int take_line(struct paths_parser *p, struct slice line,

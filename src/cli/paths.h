@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 
 #include <cah/error.h>
+#include <stdio.h>
 
 enum {
 	PATHS_LINE_MAX = 2048, /* bytes of a line, and of the URL made of it */
@@ -16,17 +17,27 @@ enum {
  * crawls until 2024 have some 600 MB. */
 #define PATHS_TOTAL_MAX ((size_t)2 << 30)
 
+/* Kept in a file without a name: the lists of all crawls have more bytes than
+ * a small machine has memory. */
 struct paths {
-	struct buf urls; /* each followed by a NUL */
+	FILE *spool; /* each URL followed by a NUL; NULL while there is none */
+	size_t len;  /* bytes in it */
+	size_t pos;  /* where it stands */
+	bool is_writing;
 	size_t count;
+	char url[PATHS_LINE_MAX + 2]; /* the last one read */
 };
 
 void paths_init(struct paths *paths);
 void paths_fini(struct paths *paths);
 
-/* The URL at @at, which moves to the next (0 is the first); empty at the end.
- * Borrowed until the next change. */
-struct slice paths_next(const struct paths *paths, size_t *at);
+/* Appends one. Errors: CAH_ELIMIT, CAH_EUNAVAILABLE (no room on the disk). */
+CAH_MUST_CHECK int paths_add(struct paths *paths, struct slice url,
+			     struct cah_error *err);
+
+/* The URL at @at, which moves to the next (0 is the first); empty at the end
+ * and where it cannot be read. Borrowed until the next call. */
+struct slice paths_next(struct paths *paths, size_t *at);
 
 /* How a relative path becomes an URL: @base_url, one slash, the path. With an
  * empty one it stays as it is. Errors: CAH_EINVALID. */

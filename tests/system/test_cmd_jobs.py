@@ -211,7 +211,7 @@ def test_stores_that_are_none(run_cah, tmp_path, put):
     paths = put(PATHS)
     for uri, status in [
         ("cah.db", 2),
-        ("postgresql://x", 2),
+        ("mysql://x", 2),
         (f"sqlite:{paths}", 1),
         (f"sqlite:{tmp_path}", 1),
         (f"sqlite:{tmp_path}/no/book.db", 1),

@@ -25,8 +25,7 @@ struct scene {
 
 static void add_path(struct paths *paths, const char *url)
 {
-	OK(buf_add(&paths->urls, url, strlen(url) + 1));
-	paths->count++;
+	OK(paths_add(paths, slice_of(url), NULL));
 }
 
 static void begin_scene(struct scene *s, struct book *book)
