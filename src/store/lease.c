@@ -92,12 +92,13 @@ int store_job_take(struct store *store, struct job *out, struct slice token,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row *worker;
-	struct job_row *row;
+	struct worker_row *worker = NULL;
+	struct job_row *row = NULL;
 	rc = map_worker(store, &worker, token, type, err);
 	if (rc == CAH_OK)
 		rc = take(store, &row, worker, err);
 	if (rc == CAH_OK) {
+		assert(row != NULL);
 		worker_touch(store, worker, now_s, wall_s);
 		fill(out, row);
 	}
@@ -187,6 +188,7 @@ static int finish(struct store *store, const struct worker_row *worker,
 		  struct job_row *row, const struct result *result,
 		  struct cah_error *err)
 {
+	assert(row != NULL);
 	bool is_cpu = worker->type == WORKER_CPU;
 	struct slice url = {NULL, 0};
 	int64_t leader;
@@ -229,8 +231,8 @@ int store_job_finish(struct store *store, struct slice token,
 		rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row *worker;
-	struct job_row *row;
+	struct worker_row *worker = NULL;
+	struct job_row *row = NULL;
 	struct result result = {pairs, url, wall_s};
 	rc = find_lease(store, &worker, &row, token, type, err);
 	if (rc == CAH_OK)
@@ -250,8 +252,8 @@ int store_job_invalid(struct store *store, struct slice token, int64_t now_s,
 	int rc = store_begin_write(store, err);
 	if (rc != CAH_OK)
 		return rc;
-	struct worker_row *worker;
-	struct job_row *row;
+	struct worker_row *worker = NULL;
+	struct job_row *row = NULL;
 	rc = find_lease(store, &worker, &row, token, WORKER_GPU, err);
 	if (rc == CAH_OK) {
 		worker_touch(store, worker, now_s, wall_s);

@@ -323,7 +323,7 @@ int map_worker(struct store *store, struct worker_row **out, struct slice token,
 	       enum worker_type type, struct cah_error *err)
 {
 	int rc = map_worker_of_token(store, out, token, err);
-	if (rc != CAH_OK || (*out)->type == type)
+	if (rc != CAH_OK || *out == NULL || (*out)->type == type)
 		return rc;
 	*out = NULL;
 	return fail_worker(err);
@@ -467,7 +467,7 @@ int map_put_open(struct store *store, enum queue queue,
 		 const struct job_row *row, struct cah_error *err)
 {
 	struct map_front *front = &store->map.fronts[queue];
-	struct job_row *copy;
+	struct job_row *copy = NULL;
 	int rc = put_job(&store->map, &copy, row, err);
 	if (rc == CAH_OK)
 		rc = append(&front->rows, copy, err);

@@ -8,6 +8,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum {
+	ROW_SIZE = sizeof(void *), /* of what points to a row */
+};
+
 /* ---- gathering ---- */
 
 static int compare_jobs(const void *a, const void *b)
@@ -50,9 +54,8 @@ struct gather {
 
 static int pick_dirty(struct map *map, struct gather *g, struct cah_error *err)
 {
-	g->jobs = map_alloc(map, (map->jobs.count + 1) * sizeof(*g->jobs));
-	g->workers =
-		map_alloc(map, (map->workers.count + 1) * sizeof(*g->workers));
+	g->jobs = map_alloc(map, (map->jobs.count + 1) * ROW_SIZE);
+	g->workers = map_alloc(map, (map->workers.count + 1) * ROW_SIZE);
 	if (g->jobs == NULL || g->workers == NULL)
 		return cah_fail(err, CAH_ENOMEM, "out of memory");
 	for (size_t i = 0; i < map->jobs.count; i++) {
@@ -65,9 +68,8 @@ static int pick_dirty(struct map *map, struct gather *g, struct cah_error *err)
 		if (row->is_dirty)
 			g->workers[g->out.worker_count++] = row;
 	}
-	qsort(g->jobs, g->out.job_count, sizeof(*g->jobs), compare_jobs);
-	qsort(g->workers, g->out.worker_count, sizeof(*g->workers),
-	      compare_workers);
+	qsort(g->jobs, g->out.job_count, ROW_SIZE, compare_jobs);
+	qsort(g->workers, g->out.worker_count, ROW_SIZE, compare_workers);
 	g->out.jobs = g->jobs;
 	g->out.workers = g->workers;
 	return CAH_OK;
