@@ -42,6 +42,10 @@ enum {
 				  body */
 	READ_MAX = 256 * 1024, /* bytes taken at one time */
 	EVENTS_MAX = 256,
+	/* That ask at one time before they idle. libmicrohttpd 0.9.75 in a
+	 * thread of its own sleeps where just 128 of them, or a multiple, wait
+	 * for it; the bare server is such a one. */
+	IDLE_BATCH = 100,
 	TIMES_MAX = 64 * 1024 * 1024, /* bytes of one call's */
 	OTHER_FILES = 16,
 	NONE_LEFT = 403, /* the status of a newJob without a job */
@@ -358,7 +362,7 @@ static int run_all(struct load *load, enum call call, struct cah_error *err)
 		int rc = send_call(load, &load->clients[i], call, err);
 		/* Those that will idle come one after the other. */
 		if (rc == CAH_OK && load->mode == MODE_IDLE &&
-		    load->running == EVENTS_MAX)
+		    load->running == IDLE_BATCH)
 			rc = run_until_idle(load, err);
 		if (rc != CAH_OK)
 			return rc;
