@@ -164,3 +164,12 @@ def test_the_report(import_jobs, backup, tmp_path):
     assert backup(store, path).stdout == f"{path} has {path.stat().st_size} bytes\n"
     told = json.loads(backup(store, tmp_path / "b.db", "--json").stdout)
     assert told == {"file": str(tmp_path / "b.db"), "bytes": path.stat().st_size}
+
+
+def test_a_database_has_its_own_tool(import_jobs, postgres, run_cah, tmp_path):
+    import_jobs(1, store=postgres)
+    done = run_cah("jobs", "backup", tmp_path / "copy.db", "--store", postgres)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pg_dump" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "copy.db").exists()

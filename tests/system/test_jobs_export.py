@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from calls import finish, prepare_gpu_job, take
+from conftest import store_uri
 
 COLUMNS = [
     *("number", "url", "piece", "start_id", "end_id", "state", "pairs"),
@@ -204,3 +205,16 @@ def test_who_has_seen_enough_is_told_nothing(import_jobs, cah):
     assert process.stderr.read() == b""
     assert process.wait() == 1
     process.stderr.close()
+
+
+def test_a_book_in_postgresql_gives_the_same_table(
+    import_jobs, postgres, run_cah, tmp_path
+):
+    """More than a page of it, and what a second store calls the same."""
+    tables = []
+    for store in [postgres, tmp_path / "tracker.db"]:
+        import_jobs(1200, store=store)
+        call = ["jobs", "export", "--store", store_uri(store)]
+        tables.append(run_cah(*call, check=True).stdout)
+    assert tables[0] == tables[1]
+    assert len(read_csv(tables[0])) == 2400
