@@ -32,6 +32,25 @@ static void add_url(struct request *request)
 	page_html(request, "/");
 }
 
+static void add_stages(struct request *request)
+{
+	if (request->tracker->stages.count == 0)
+		return;
+	page_html(request, "<h2>As a worker of a stage of <bdi>");
+	page_text(request, request->tracker->stages.project);
+	page_html(request,
+		  "</bdi></h2>\n<pre class=\"scroll\" tabindex=\"0\"><code>"
+		  "from crawlingathome import distcompute as dc\n\n"
+		  "client = dc.init(url=\"");
+	add_url(request);
+	page_html(request,
+		  "\",\n                 stage=\"a\", nickname=\"YOUR_NAME\")\n"
+		  "while client.is_alive() and client.job_count() &gt; 0:\n"
+		  "    client.new_job()\n"
+		  "    client.complete_job(process(client.job))  # your work\n"
+		  "client.bye()\n</code></pre>\n");
+}
+
 int route_install(struct request *request, struct cah_error *err)
 {
 	int rc = page_begin(request, "Join in", err);
@@ -64,6 +83,7 @@ int route_install(struct request *request, struct cah_error *err)
 		  "    client.log(f\"{pairs} pairs\")\n"
 		  "    client.completeJob(pairs)\n"
 		  "client.bye()\n</code></pre>\n");
+	add_stages(request);
 	page_end(request);
 	return CAH_OK;
 }

@@ -293,6 +293,7 @@ def test_without_stages_there_is_one_dialect(tracker):
     assert tracker.get("/api/jobCount?stage=a").status == 400
     assert "stages" not in tracker.get("/data").json()
     assert "Stages of" not in tracker.get("/").text
+    assert "distcompute" not in tracker.get("/install").text
 
 
 @pytest.mark.parametrize(
@@ -330,6 +331,9 @@ def test_the_pages_show_the_stages(staged):
         assert answer.status == 200
         assert "Scraper" in answer.text
     assert staged.get(f"/worker/b/{got['display_name']}").status == 404
+    page = staged.get("/install").text
+    assert "distcompute" in page
+    assert "Big &lt;Data&gt;" in page
     assert staged.get(f"/worker/x/{got['display_name']}").status == 400
 
 
