@@ -72,7 +72,12 @@ static void fill(struct store *store, enum stmt stmt, struct job *out)
 
 int store_import_begin(struct store *store, struct cah_error *err)
 {
-	return store_begin_write(store, err);
+	int rc = store_begin_write(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	/* Two at once would give one number to two. */
+	rc = store_run(store, STMT_IMPORT_LOCK, NULL, 0, err);
+	return rc == CAH_OK ? rc : store_end(store, rc, err);
 }
 
 int store_import_add(struct store *store, struct slice url, bool *added,

@@ -70,14 +70,17 @@ static void forget(struct pg *pg)
 	pg->step_s = 0;
 }
 
-/* A server that ended the connection has said so by now. */
+/* A server that ended the connection has said so by now: why, and then the
+ * end. */
 static void check_for_end(struct pg *pg)
 {
-	if (pg->db == NULL)
-		return;
-	struct pollfd p = {.fd = PQsocket(pg->db), .events = POLLIN};
-	if (poll(&p, 1, 0) > 0 && PQconsumeInput(pg->db) != 1)
-		pg_disconnect(pg);
+	for (int i = 0; i < 4 && pg->db != NULL; i++) {
+		struct pollfd p = {.fd = PQsocket(pg->db), .events = POLLIN};
+		if (poll(&p, 1, 0) <= 0)
+			return;
+		if (PQconsumeInput(pg->db) != 1)
+			pg_disconnect(pg);
+	}
 }
 
 /* What is wrong with a database is no fault of who calls. */

@@ -31,6 +31,7 @@ enum {
 	PG_LOCKS = 0x63610000,  /* "ca": our advisory locks begin here */
 	PG_LOCK_MIGRATION = PG_LOCKS,
 	PG_LOCK_CLOCK = PG_LOCKS + 1,
+	PG_LOCK_IMPORT = PG_LOCKS + 2,
 	PG_LOCK_SLOT = PG_LOCKS + 16, /* + the slot, from 1 */
 
 	PG_TEXT_MAX = 8192,          /* bytes of a statement */

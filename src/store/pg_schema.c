@@ -296,6 +296,7 @@ static const char *const steps[] = {step_1};
 
 _Static_assert(sizeof(steps) / sizeof(steps[0]) == PG_SCHEMA_VERSION,
 	       "a step to each version");
+_Static_assert(PG_LOCK_IMPORT == 1667301378, "as statements_pg.def has it");
 _Static_assert(JOB_OPEN == 0 && JOB_GPU_OPEN == 2 && JOB_DONE == 4 &&
 		       JOB_CHECK_OPEN == 5 && BOARD_PAIRS == 0 &&
 		       BOARD_CPU == 1 && COUNT_COUNT == 30,

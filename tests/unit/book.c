@@ -11,9 +11,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Of the type PQnoticeProcessor. */
+static void ignore_notice(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
 static int64_t ask_pg(const char *uri, const char *sql)
 {
 	PGconn *db = PQconnectdb(uri);
+	(void)PQsetNoticeProcessor(db, ignore_notice, NULL);
 	PGresult *result = PQexec(db, sql);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK &&
 	    PQresultStatus(result) != PGRES_TUPLES_OK)
@@ -37,11 +45,12 @@ const char *book_path_of(const struct book *b)
 }
 
 /* A server learns of a killed client when it reads next. */
-void book_wait_alone(const struct book *b)
+void book_wait_alone(const struct book *b, int count)
 {
 	while (book_is_pg(b->uri) &&
-	       book_ask_sql(b->uri, "SELECT count(*) FROM pg_stat_activity "
-				    "WHERE application_name = 'cah'") > 0)
+	       book_ask_sql(b->server,
+			    "SELECT count(*) FROM pg_stat_activity "
+			    "WHERE application_name = 'cah'") > count)
 		usleep(1000);
 }
 

@@ -57,8 +57,9 @@ const char *book_board(struct book *b, bool is_cpu);
 /* The file, or the URI of a database. */
 bool book_is_pg(const char *path);
 
-/* Waits until whoever was killed is gone from the database, too. */
-void book_wait_alone(const struct book *b);
+/* Waits until whoever was killed is gone from the database, too, and @count are
+ * left. */
+void book_wait_alone(const struct book *b, int count);
 
 /* What another program does to it. */
 void book_run_sql(const char *path, const char *sql);

@@ -82,7 +82,7 @@ static void store__keeps_what_it_acknowledged_over_kill_9(void **state)
 	b->store = NULL;
 	for (int i = 0; i < KILLS; i++) {
 		finished += listen_and_kill(b, 10 + 37 * i, &last);
-		book_wait_alone(b);
+		book_wait_alone(b, 0);
 		OK(store_open(&b->store, b->uri, NULL));
 		struct store_counts c = book_counts(b);
 		/* What was in flight may have happened, or not. */
