@@ -26,9 +26,8 @@ void limit_opts_init(struct limit_opts *o)
 void limit_opts_rows(struct opt *rows, struct limit_opts *o)
 {
 	const struct opt table[LIMIT_OPTS_COUNT] = {
-		{"trusted-proxy", "ADDR[/BITS]",
-		 "believe its X-Forwarded-For; may be repeated", OPT_LIST,
-		 &o->proxies, 0, 0},
+		{"trusted-proxy", "ADDR[/BITS]", "believe its X-Forwarded-For",
+		 OPT_LIST, &o->proxies, 0, 0},
 		{"calls-per-minute", "N", "of one address; 0: no limit",
 		 OPT_INT, &o->limits.calls_per_min, 0, BUCKETS_PER_MIN_MAX},
 		{"pages-per-minute", "N", "of one address; 0: no limit",
