@@ -88,7 +88,8 @@ static int warn_of_stages(const struct tracker *tracker, struct cah_error *err)
 				 "off",
 				 n, store_stage_letter(i));
 	}
-	return rc;
+	/* A database that is away is told by the calls, until it is back. */
+	return rc == CAH_EUNAVAILABLE ? CAH_OK : rc;
 }
 
 static int begin(struct tracker *tracker, const char *listen,
