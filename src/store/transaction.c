@@ -277,8 +277,9 @@ void store_want_worker(struct store *store, struct slice token)
 {
 	struct wants *wants = &store->wants;
 	struct slice copy;
+	/* All go out in one statement, which a bad one would spoil. */
 	if (!is_in_group(store) || token.len != STORE_TOKEN_LEN ||
-	    wants->token_count == WANTS_MAX ||
+	    !store_is_text(token, false) || wants->token_count == WANTS_MAX ||
 	    map_text(&store->map, &copy, token, NULL) != CAH_OK)
 		return;
 	wants->tokens[wants->token_count++] = copy;

@@ -69,6 +69,51 @@ static void group__goes_on_after_a_refusal(void **state)
 	assert_string_equal(book_job(b, 1).done_by, "ann");
 }
 
+/* What strangers send must not be held against the calls beside it. */
+static void run_beside_no_texts(void *arg)
+{
+	const struct slice not_texts[] = {
+		SLICE("a1b2c3d4-0000-4000-8000-\0\"},{\""
+		      "000000"),
+		SLICE("a1b2c3d4-0000-4000-8000-00000000000\xff"),
+	};
+	struct book *b = arg;
+	struct worker w;
+	struct job jobs[2];
+	bool is_done = true;
+	int count;
+	for (size_t i = 0; i < 2; i++) {
+		struct slice it = not_texts[i];
+		assert_int_equal(it.len, STORE_TOKEN_LEN);
+		store_want_worker(b->store, it);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		struct slice it = not_texts[i];
+		assert_int_equal(store_worker_find(b->store, &w, it,
+						   WORKER_HYBRID, NULL),
+				 CAH_ENOTFOUND);
+		assert_int_equal(
+			store_worker_bye(b->store, it, WORKER_HYBRID, NULL),
+			CAH_ETIMEDOUT);
+		OK(store_jobs_of(b->store, jobs, &count, it, NULL));
+		assert_int_equal(count, 0);
+		OK(store_completed(b->store, &it, 1, &is_done, NULL));
+		assert_false(is_done);
+	}
+	/* It begins like one that there is. */
+	OK(store_jobs_of(b->store, jobs, &count, SLICE("https://x/0.wat.gz\0"),
+			 NULL));
+	assert_int_equal(count, 0);
+	book_worker(b, WORKER_HYBRID, "ann");
+}
+
+static void group__does_not_fall_over_what_is_no_text(void **state)
+{
+	struct book *b = *state;
+	in_group(b, run_beside_no_texts);
+	assert_int_equal(book_counts(b).workers[WORKER_HYBRID], 1);
+}
+
 /* ---- what a call sees of those before it ---- */
 
 static void run_in_turn(void *arg)
@@ -266,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(group__goes_on_after_a_refusal),
+		TEST(group__does_not_fall_over_what_is_no_text),
 		TEST(group__sees_what_its_calls_did),
 		TEST(group__picks_jobs_by_number),
 		TEST(group__is_spoilt_by_the_database),
