@@ -188,7 +188,9 @@ int pg_connect(struct pg *pg, struct cah_error *err)
 {
 	if (pg->db != NULL)
 		return CAH_OK;
-	if (clock_now_ms() < pg->retry_ms)
+	int64_t now_ms = clock_now_ms();
+	if (now_ms < pg->retry_ms ||
+	    store_is_late(&pg->store, now_ms + PG_CONNECT_S * 1000))
 		return cah_fail(err, CAH_EUNAVAILABLE,
 				"%s: no connection for now", pg->store.path);
 	pg->db = connect_to(pg->uri);

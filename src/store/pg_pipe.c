@@ -188,9 +188,12 @@ static int wait_for(struct pg *pg, int64_t deadline_ms, struct cah_error *err)
 		struct pollfd p = {
 			.fd = PQsocket(pg->db),
 			.events = (short)(POLLIN | (unsent ? POLLOUT : 0))};
-		int64_t left = deadline_ms - clock_now_ms();
-		if (left <= 0)
+		int64_t now_ms = clock_now_ms();
+		int64_t left = deadline_ms - now_ms;
+		if (left <= 0 || store_is_late(&pg->store, now_ms))
 			return lost(pg, err, "the server does not answer");
+		if (left > STORE_LOOK_MS)
+			left = STORE_LOOK_MS;
 		if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
 			return lost(pg, err, strerror(errno));
 		if (p.revents & ~POLLOUT && PQconsumeInput(pg->db) != 1)

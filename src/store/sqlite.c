@@ -3,6 +3,7 @@
  * Sources: the SQLite documentation (sqlite.org/lang_transaction.html on which
  * errors roll back by themselves, sqlite.org/wal.html). */
 #include "store/sqlite.h"
+#include "base/clock.h"
 #include "base/fail.h"
 
 #include <assert.h>
@@ -88,7 +89,8 @@ static int wait_for_others(void *arg, int count)
 	const struct sqlite *lite = arg;
 	int patience_ms = lite->is_impatient ? SQLITE_PATIENCE_AGAIN_MS
 					     : SQLITE_PATIENCE_MS;
-	if (count * SQLITE_NAP_MS >= patience_ms)
+	if (count * SQLITE_NAP_MS >= patience_ms ||
+	    store_is_late(&lite->store, clock_now_ms()))
 		return 0;
 	usleep(SQLITE_NAP_MS * 1000);
 	return 1;

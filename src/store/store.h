@@ -122,6 +122,11 @@ CAH_MUST_CHECK int store_open(struct store **out, const char *uri,
 			      struct cah_error *err);
 void store_close(struct store *store);
 
+/* From now on no call waits for the database past @deadline_ms (monotonic; 0:
+ * as long as ever), nor does one that is under way: what would have to fails
+ * with CAH_EUNAVAILABLE. Any thread. */
+void store_set_deadline(struct store *store, int64_t deadline_ms);
+
 /* As store_open, but makes no file. Errors: CAH_ENOTFOUND (there is none). */
 CAH_MUST_CHECK int store_open_existing(struct store **out, const char *uri,
 				       struct cah_error *err);

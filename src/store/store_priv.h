@@ -16,6 +16,10 @@
 
 struct table;
 
+enum {
+	STORE_LOOK_MS = 200,
+};
+
 struct store {
 	const struct backend *backend;
 	char *path;           /* as the user gave it, for texts; owned */
@@ -25,6 +29,7 @@ struct store {
 	 * is_group, so none takes another's group for its own. */
 	_Atomic pthread_t group_of;
 	atomic_bool is_group;
+	atomic_int_fast64_t deadline_ms; /* of all waits; 0: none */
 	bool has_clock;   /* the database's time goes, not the caller's */
 	bool is_write;    /* the transaction may change something */
 	bool is_spoilt;   /* a call of the group failed half way */
@@ -55,6 +60,10 @@ CAH_MUST_CHECK int store_init(struct store *store,
 			      const struct backend *backend, const char *path,
 			      struct cah_error *err);
 void store_fini(struct store *store);
+
+/* Whether at @at_ms (monotonic) nobody may wait for the database any more, as
+ * far as is known now: a wait asks every STORE_LOOK_MS. */
+bool store_is_late(const struct store *store, int64_t at_ms);
 
 /* Opens a transaction, or takes part in the group's; the lock is held after
  * CAH_OK only. A read sees one moment of the book in all its statements, with

@@ -77,6 +77,17 @@ void store_close(struct store *store)
 		store->backend->close(store);
 }
 
+void store_set_deadline(struct store *store, int64_t deadline_ms)
+{
+	atomic_store(&store->deadline_ms, deadline_ms);
+}
+
+bool store_is_late(const struct store *store, int64_t at_ms)
+{
+	int64_t deadline_ms = atomic_load(&store->deadline_ms);
+	return deadline_ms != 0 && at_ms >= deadline_ms;
+}
+
 int store_claim(struct store *store, struct cah_error *err)
 {
 	return store->backend->claim(store, err);

@@ -157,9 +157,12 @@ void tracker_stop(struct tracker *tracker)
 {
 	if (tracker == NULL)
 		return;
+	/* The desk and the watch end with their call of the store. */
+	store_set_deadline(tracker->store, clock_now_ms() + TRACKER_STOP_MS);
 	server_stop(tracker);
 	desk_free(tracker->desk);
 	watch_free(tracker->watch);
+	store_set_deadline(tracker->store, 0);
 	cancel_free(tracker->stop);
 	request_free_spares(tracker);
 	if (tracker->listen_fd >= 0)

@@ -16,7 +16,8 @@ enum {
 	TRACKER_GROUP_MAX = 256, /* requests that share one transaction */
 	TRACKER_BODIES_MAX =
 		16 * 1024 * 1024, /* bytes of all bodies that are not small */
-	TRACKER_STOP_MS = 5000,   /* what answers in flight get at the end */
+	TRACKER_STOP_MS = 4000,   /* what answers in flight, and calls of the
+				     store, get at the end: a stop takes 5 s */
 	TRACKER_SWEEP_MAX_MS = 60000, /* between two sweeps at most */
 	TRACKER_REQUEST_S = 20,    /* default: for a request's head, and for its
 				      body or answer beside GUARD_RATE */

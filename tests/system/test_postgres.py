@@ -1,14 +1,19 @@
 """Trackers over a book in PostgreSQL."""
 
+import contextlib
 import json
 import random
+import signal
+import subprocess
 import threading
 import time
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 CLIENTS = 8
+STOP_SECONDS = 8  # a stop takes 5, and this machine may be slow
 BACK_SECONDS = 30  # a server that is back is found within this
 
 
@@ -163,6 +168,44 @@ def test_a_server_that_starts_again_is_found_again(
     assert "Retry-After" in busy.headers
     assert sum(c.busy for c in clients) > 0
     check_book(postgres_cluster, postgres, clients)
+
+
+@contextlib.contextmanager
+def locked(cluster, uri):
+    """Somebody else has all jobs and workers, for as long as it lasts."""
+    sql = "BEGIN; LOCK TABLE jobs, workers; SELECT 'locked'; SELECT pg_sleep(100)"
+    psql = [cluster.programs / "psql", "-X", "-q", "-A", "-t", "-c", sql, uri]
+    process = subprocess.Popen(psql, stdout=subprocess.PIPE, text=True)
+    try:
+        held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted"
+        while int(cluster.sql(held, uri)) < 2:
+            assert process.poll() is None
+            time.sleep(0.02)
+        yield
+    finally:
+        cluster.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'psql' AND pid <> pg_backend_pid()"
+        )
+        process.wait()
+
+
+def test_a_tracker_stops_though_its_server_does_not_answer(
+    postgres, postgres_cluster, import_jobs, start_tracker
+):
+    import_jobs(1, store=postgres)
+    tracker = start_tracker("--quiet", store=postgres)
+    token = tracker.new_worker()
+    body = {"token": token, "type": "HYBRID"}
+    with ThreadPoolExecutor(1) as pool, locked(postgres_cluster, postgres):
+        call = pool.submit(tracker.post, "/api/newJob", body)
+        with pytest.raises(TimeoutError):
+            call.result(timeout=0.5)
+        tracker.process.send_signal(signal.SIGTERM)
+        assert tracker.process.wait(STOP_SECONDS) == 0
+        answer = call.result(timeout=STOP_SECONDS)
+    assert answer.status == 503
+    assert "Retry-After" in answer.headers
 
 
 def test_a_tracker_starts_before_its_server(
