@@ -37,7 +37,8 @@ static int fail(struct buf *buf, int code)
 	return code;
 }
 
-int buf_reserve(struct buf *buf, size_t len)
+/* Apart from buf_reserve, so that the usual case is a few instructions. */
+static __attribute__((noinline)) int grow(struct buf *buf, size_t len)
 {
 	if (buf->is_failed)
 		return buf->code;
@@ -45,8 +46,6 @@ int buf_reserve(struct buf *buf, size_t len)
 		return fail(buf, CAH_ELIMIT);
 
 	size_t need = buf->len + len + 1;
-	if (need <= buf->cap)
-		return CAH_OK;
 	size_t cap = buf->cap != 0 ? buf->cap : FIRST_CAPACITY;
 	while (cap < need)
 		cap += cap / 2;
@@ -60,9 +59,22 @@ int buf_reserve(struct buf *buf, size_t len)
 	return CAH_OK;
 }
 
+/* cap is at most max + 1, so what fits into the one keeps to the other. */
+static inline int reserve(struct buf *buf, size_t len)
+{
+	if (!buf->is_failed && len < buf->cap - buf->len)
+		return CAH_OK;
+	return grow(buf, len);
+}
+
+int buf_reserve(struct buf *buf, size_t len)
+{
+	return reserve(buf, len);
+}
+
 int buf_add(struct buf *buf, const void *data, size_t len)
 {
-	int rc = buf_reserve(buf, len);
+	int rc = reserve(buf, len);
 	if (rc != CAH_OK)
 		return rc;
 	if (len != 0)
@@ -84,7 +96,12 @@ int buf_add_text(struct buf *buf, const char *text)
 
 int buf_add_byte(struct buf *buf, char byte)
 {
-	return buf_add(buf, &byte, 1);
+	int rc = reserve(buf, 1);
+	if (rc != CAH_OK)
+		return rc;
+	buf->data[buf->len++] = byte;
+	buf->data[buf->len] = '\0';
+	return CAH_OK;
 }
 
 int buf_printf(struct buf *buf, const char *fmt, ...)

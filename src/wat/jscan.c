@@ -53,7 +53,7 @@ static bool is_special(char c)
 	return c == '"' || c == '\\' || (unsigned char)c < 0x20;
 }
 
-static const char *find_special(const char *p, const char *end)
+static inline const char *find_special(const char *p, const char *end)
 {
 #ifdef __SSE2__
 	const __m128i quote = _mm_set1_epi8('"');
@@ -113,29 +113,42 @@ static const char *skip_escape(const char *p, const char *end)
 	}
 }
 
-/* Nothing is decoded here: of a page's strings all but a few are passed over.
- */
+/* The string whose first byte stands at @start, to its end; returns what is
+ * behind, NULL where it is broken. Nothing is decoded here: of a page's strings
+ * all but a few are passed over. */
+static inline const char *read_string(const char *start, const char *end,
+				      struct jscan_text *out)
+{
+	const char *p = find_special(start, end);
+	out->has_escape = false;
+	while (p != end && *p == '\\') {
+		out->has_escape = true;
+		p = skip_escape(p, end);
+		if (p == NULL)
+			return NULL;
+		p = find_special(p, end);
+	}
+	/* A control character is the other thing that may stand there. */
+	if (p == end || *p != '"')
+		return NULL;
+	out->raw = (struct slice){start, (size_t)(p - start)};
+	return p + 1;
+}
+
+static inline bool take_string(struct jscan *json, struct jscan_text *out)
+{
+	if (peek(json) != '"')
+		return false;
+	json->at = read_string(json->at + 1, json->end, out);
+	if (json->at != NULL)
+		return true;
+	json->at = json->end;
+	return false;
+}
+
 bool jscan_string(struct jscan *json, struct jscan_text *out)
 {
-	if (!take(json, '"'))
-		return false;
-	const char *start = json->at;
-	const char *p = start;
-	out->has_escape = false;
-	for (;;) {
-		p = find_special(p, json->end);
-		if (p == json->end || (unsigned char)*p < 0x20)
-			return false;
-		if (*p == '"')
-			break;
-		out->has_escape = true;
-		p = skip_escape(p, json->end);
-		if (p == NULL)
-			return false;
-	}
-	out->raw = (struct slice){start, (size_t)(p - start)};
-	json->at = p + 1;
-	return true;
+	return take_string(json, out);
 }
 
 static bool skip_word(struct jscan *json, struct slice word)
@@ -213,10 +226,10 @@ bool jscan_skip(struct jscan *json)
 }
 
 /* One key with its colon and its value. */
-static bool read_member(struct jscan *json, jscan_member_fn fn, void *arg)
+static inline bool read_member(struct jscan *json, jscan_member_fn fn, void *arg)
 {
 	struct jscan_text key;
-	if (!jscan_string(json, &key) || !take(json, ':'))
+	if (!take_string(json, &key) || !take(json, ':'))
 		return false;
 	/* The keys that are looked for are short, but any of their letters may
 	 * be written as an escape; a long key equals none either way. */

@@ -65,7 +65,9 @@ int judge_new(struct judge **out, const struct scan_options *options,
 	judge->md5_context = EVP_MD_CTX_new();
 	judge->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
 	rc = table_new(&judge->seen, SCAN_SEEN_MAX, err);
-	if (rc == CAH_OK && (judge->md5_context == NULL || judge->md5 == NULL))
+	if (rc == CAH_OK &&
+	    (judge->md5_context == NULL || judge->md5 == NULL ||
+	     EVP_DigestInit_ex2(judge->md5_context, judge->md5, NULL) != 1))
 		rc = cah_fail(err, CAH_ENOMEM, "scan: no MD5 in libcrypto");
 	if (rc != CAH_OK) {
 		judge_free(judge);
@@ -248,7 +250,8 @@ static bool hash(const struct judge *judge, const struct candidate *c,
 		 unsigned char *md5)
 {
 	EVP_MD_CTX *ctx = judge->md5_context;
-	return EVP_DigestInit_ex2(ctx, judge->md5, NULL) == 1 &&
+	/* Without a name of the digest the context keeps its memory. */
+	return EVP_DigestInit_ex2(ctx, NULL, NULL) == 1 &&
 	       EVP_DigestUpdate(ctx, c->url.data, c->url.len) == 1 &&
 	       EVP_DigestUpdate(ctx, c->text.data, c->text.len) == 1 &&
 	       EVP_DigestFinal_ex(ctx, md5, NULL) == 1;

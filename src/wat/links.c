@@ -90,7 +90,9 @@ static bool has_licence(const struct links *links, struct slice url)
 		/* Setting this bit makes letters small; other characters that
 		 * become equal by it are told apart by the comparison. */
 		uint8_t last = (uint8_t)(url.data[at + len - 1] | 0x20);
+		/* Every URL has slashes; but few have an s before one. */
 		if (last == (uint8_t)licences.data[len - 1] &&
+		    (url.data[at + len - 2] | 0x20) == licences.data[len - 2] &&
 		    strncasecmp(url.data + at, licences.data, len) == 0)
 			return true;
 		at += links->skip[last];

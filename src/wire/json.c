@@ -5,6 +5,10 @@
 #include <inttypes.h>
 #include <math.h>
 
+#ifdef __SSE2__
+#	include <emmintrin.h>
+#endif
+
 void wire_json_init(struct wire_json *json, struct buf *out)
 {
 	json->out = out;
@@ -43,13 +47,35 @@ static void add_rune(struct buf *out, struct slice bytes, uint32_t rune)
 	}
 }
 
+static bool is_plain(char c)
+{
+	return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
 /* Bytes at the start of @s that stand for themselves: nearly all that there
  * are, so they are taken in one go. */
 static size_t plain_len(struct slice s)
 {
 	size_t n = 0;
-	while (n < s.len && s.data[n] >= ' ' && s.data[n] <= '~' &&
-	       s.data[n] != '"' && s.data[n] != '\\')
+#ifdef __SSE2__
+	/* The last look goes back over bytes that were plain, so that no tail
+	 * is left. Bytes compare with their sign: those that are not ASCII are
+	 * below ' '. */
+	while (s.len >= 16 && n < s.len) {
+		size_t at = n + 16 <= s.len ? n : s.len - 16;
+		__m128i v = _mm_loadu_si128(
+			(const __m128i *)(const void *)(s.data + at));
+		__m128i hit = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
+		hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+		hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+		hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+		int mask = _mm_movemask_epi8(hit);
+		if (mask != 0)
+			return at + (size_t)__builtin_ctz((unsigned int)mask);
+		n = at + 16;
+	}
+#endif
+	while (n < s.len && is_plain(s.data[n]))
 		n++;
 	return n;
 }
