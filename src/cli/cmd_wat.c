@@ -10,15 +10,19 @@
 #include "cli/seen.h"
 #include "cli/sink.h"
 #include "wire/json.h"
+#include "worker/ranges.h"
 #include "worker/source.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
 	PROGRESS_MS = 200,     /* between two progress lines */
+	DEFAULT_THREADS = 8,   /* at most: the one that writes keeps up with
+				  no more */
 	SUMMARY_MAX = 1 << 20, /* bytes */
 };
 
@@ -36,6 +40,7 @@ static struct settings {
 	const char *seen_path;
 	const char *seen_rate;
 	struct bloom_size seen_size;
+	int64_t threads;
 	struct opt_list resolve;
 	bool is_all; /* dropped candidates, too */
 	bool has_no_rules;
@@ -274,6 +279,18 @@ static int read_seen(struct wat *wat, struct cah_error *err)
 			 &wat->request.scan, err);
 }
 
+/* All cores by default: the lines are the same, they only come sooner. */
+static int count_threads(void)
+{
+	if (settings.threads > 0)
+		return (int)settings.threads;
+	cpu_set_t cores;
+	int count = sched_getaffinity(0, sizeof(cores), &cores) == 0
+			    ? CPU_COUNT(&cores)
+			    : 1;
+	return count < DEFAULT_THREADS ? count : DEFAULT_THREADS;
+}
+
 static int read_settings(struct wat *wat, struct cancel *cancel,
 			 struct cah_error *err)
 {
@@ -285,6 +302,7 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 	request->fn = on_candidate;
 	request->progress = on_progress;
 	request->arg = wat;
+	request->threads = count_threads();
 	if (settings.has_no_rules)
 		request->scan.rules = text_rules_none();
 	request->scan.has_rules = !settings.is_urls_only;
@@ -407,6 +425,9 @@ static const struct opt opts[] = {
 	{"seen-error-rate", "RATE",
 	 "new pairs that a new FILE may take for old, of 1", OPT_TEXT,
 	 &settings.seen_rate, 0, 0},
+	{"threads", "N",
+	 "threads that scan a gzip file on disk; 0, the default: one a core",
+	 OPT_INT, &settings.threads, 0, RANGES_THREADS_MAX},
 	{"resolve", "HOST:PORT:ADDR", "connect to ADDR for that host", OPT_LIST,
 	 &settings.resolve, 0, 0},
 	{"allow-private-addresses", NULL, "fetch from private addresses, too",

@@ -685,6 +685,12 @@ int64_t stream_size(const struct stream *stream)
 	return stream->size;
 }
 
+bool stream_is_file(const struct stream *stream)
+{
+	return stream->fd >= 0 && stream->size >= 0 &&
+	       strcmp(stream->location, "-") != 0;
+}
+
 const char *stream_validator(const struct stream *stream)
 {
 	return pick_validator(&stream->validator);

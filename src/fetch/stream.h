@@ -60,6 +60,10 @@ CAH_MUST_CHECK int stream_open(struct stream **out, const char *location,
 /* Bytes of the whole resource, whatever the start; -1 where unknown. */
 int64_t stream_size(const struct stream *stream);
 
+/* True for a file on disk, which may be opened and read at many places at a
+ * time; false for standard input, whatever it is. */
+bool stream_is_file(const struct stream *stream);
+
 /* What tells this version of the resource from later ones and goes into
  * If-Range (a strong ETag, else Last-Modified); "" where the server gave
  * neither and for files. Borrowed from the stream. */

@@ -226,7 +226,8 @@ bool jscan_skip(struct jscan *json)
 }
 
 /* One key with its colon and its value. */
-static inline bool read_member(struct jscan *json, jscan_member_fn fn, void *arg)
+static inline bool read_member(struct jscan *json, jscan_member_fn fn,
+			       void *arg)
 {
 	struct jscan_text key;
 	if (!take_string(json, &key) || !take(json, ':'))

@@ -2,8 +2,8 @@
 
 #include "base/buf.h"
 #include "base/fail.h"
-#include "base/table.h"
 #include "wat/language.h"
+#include "wat/twins.h"
 #include "wat/url.h"
 
 #include <openssl/evp.h>
@@ -20,7 +20,7 @@ struct judge {
 	struct scan_counts *counts;
 	candidate_fn fn;
 	void *arg;
-	struct table *seen; /* MD5s, as bytes */
+	struct twins *twins; /* NULL where somebody else tells them */
 	EVP_MD_CTX *md5_context;
 	EVP_MD *md5;
 	struct buf base;      /* what the page's links are resolved against */
@@ -64,7 +64,8 @@ int judge_new(struct judge **out, const struct scan_options *options,
 	buf_init(&judge->text, JUDGE_TEXT_MAX);
 	judge->md5_context = EVP_MD_CTX_new();
 	judge->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
-	rc = table_new(&judge->seen, SCAN_SEEN_MAX, err);
+	if (options->has_rules && !options->leaves_twins)
+		rc = twins_new(&judge->twins, options, err);
 	if (rc == CAH_OK &&
 	    (judge->md5_context == NULL || judge->md5 == NULL ||
 	     EVP_DigestInit_ex2(judge->md5_context, judge->md5, NULL) != 1))
@@ -81,7 +82,7 @@ void judge_free(struct judge *judge)
 {
 	if (judge == NULL)
 		return;
-	table_free(judge->seen);
+	twins_free(judge->twins);
 	EVP_MD_CTX_free(judge->md5_context);
 	EVP_MD_free(judge->md5);
 	buf_fini(&judge->base);
@@ -257,30 +258,17 @@ static bool hash(const struct judge *judge, const struct candidate *c,
 	       EVP_DigestFinal_ex(ctx, md5, NULL) == 1;
 }
 
-/* Once SCAN_SEEN_MAX pairs are remembered, new ones are no longer: they may
- * come twice, which is better than to lose them. */
 static int judge_twin(struct judge *judge, struct candidate *c)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	unsigned char *md5 = c->key;
-	if (!hash(judge, c, md5))
+	if (!hash(judge, c, c->key))
 		return CAH_ENOMEM;
 	for (int i = 0; i < MD5_LEN; i++) {
-		c->md5[2 * i] = digits[md5[i] >> 4];
-		c->md5[2 * i + 1] = digits[md5[i] & 15];
+		c->md5[2 * i] = digits[c->key[i] >> 4];
+		c->md5[2 * i + 1] = digits[c->key[i] & 15];
 	}
-	if (!judge->options.has_rules)
-		return CAH_OK;
-	struct slice key = {(const char *)md5, MD5_LEN};
-	bool was_there = false;
-	int rc = table_set(judge->seen, key, 1, &was_there);
-	if (was_there)
-		c->fate = CAH_FATE_DUPLICATE;
-	else if (judge->options.was_seen != NULL &&
-		 judge->options.was_seen(judge->options.seen_arg, md5))
-		c->fate = CAH_FATE_SEEN_BEFORE;
-	return rc == CAH_ENOMEM ? rc : CAH_OK;
+	return judge->twins != NULL ? twins_judge(judge->twins, c) : CAH_OK;
 }
 
 static int judge_image(struct judge *judge, const struct page *page,

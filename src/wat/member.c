@@ -13,7 +13,6 @@
 
 enum {
 	TRY_MIN = 256 << 10,   /* packed bytes to wait for before a try */
-	PUSH_MAX = 1 << 20,    /* packed bytes taken at a time */
 	RAW_FIRST = 1 << 20,   /* bytes of room for what is inflated; grows */
 	PROBE_MAX = 512,       /* packed bytes that must inflate to "WARC/" */
 	HEADER_MIN = 4,        /* bytes of a member that tell it from junk */
@@ -33,8 +32,10 @@ struct members {
 	size_t head;       /* of `packed`: where the member in hand starts */
 	size_t slow_at;    /* of `packed`: what zlib takes next */
 	int64_t file_at;   /* where in the file `packed` begins */
+	int64_t first;     /* where in it the search came to an end first */
 	bool is_slow;      /* zlib is in the middle of a member */
 	bool is_searching; /* for the next signature */
+	bool has_begun;    /* with a member, be it none */
 	bool is_done;
 	bool is_cut;
 	int64_t broken;
@@ -56,9 +57,11 @@ int members_new(struct members **out, const struct member_options *options,
 		return cah_fail(err, CAH_ENOMEM, "gzip: out of memory");
 	m->options = *options;
 	m->file_at = options->start;
+	m->first = -1;
 	m->is_searching = options->start != 0;
 	/* Done bytes are dropped once they are half of all. */
-	buf_init(&m->packed, 2 * (options->packed_max + PUSH_MAX + TRY_MIN));
+	buf_init(&m->packed,
+		 2 * (options->packed_max + MEMBER_PUSH_MAX + TRY_MIN));
 	m->fast = libdeflate_alloc_decompressor();
 	m->raw = malloc(RAW_FIRST);
 	m->raw_cap = RAW_FIRST;
@@ -91,7 +94,7 @@ static struct slice in_hand(const struct members *m)
 
 static bool is_past_stop(const struct members *m)
 {
-	return m->file_at + (int64_t)m->head >= m->options.stop;
+	return members_at(m) >= m->options.stop;
 }
 
 /* Method 8 is the only one there is, and three flags are reserved. */
@@ -230,6 +233,7 @@ static int begin(struct members *m, bool is_last)
 	}
 	if (in.len == 0 || (in.len < TRY_MIN && !is_last))
 		return NEED_MORE;
+	m->has_begun = true;
 	if (is_signature(in))
 		return go_fast(m);
 	m->is_cut = in.len < HEADER_MIN && in.data[0] == '\x1f';
@@ -274,8 +278,11 @@ static int search(struct members *m, bool is_last)
 		m->head += (size_t)(hit - in.data);
 		int rc = is_signature(in_hand(m)) ? probe(m, is_last)
 						  : CAH_EFORMAT;
-		if (rc == CAH_OK)
+		if (rc == CAH_OK) {
 			m->is_searching = false;
+			if (m->first < 0)
+				m->first = members_at(m);
+		}
 		if (rc != CAH_EFORMAT)
 			return rc;
 		m->head++;
@@ -308,7 +315,8 @@ static void drop_done(struct members *m)
 int members_push(struct members *m, struct slice bytes, bool is_last)
 {
 	do {
-		size_t n = bytes.len < PUSH_MAX ? bytes.len : PUSH_MAX;
+		size_t n = bytes.len < MEMBER_PUSH_MAX ? bytes.len
+						       : MEMBER_PUSH_MAX;
 		if (buf_add(&m->packed, bytes.data, n) != CAH_OK)
 			return CAH_ENOMEM;
 		bytes = slice_from(bytes, n);
@@ -335,4 +343,30 @@ bool members_is_done(const struct members *m)
 bool members_is_cut(const struct members *m)
 {
 	return m->is_cut;
+}
+
+int64_t members_at(const struct members *m)
+{
+	return m->file_at + (int64_t)m->head;
+}
+
+bool members_is_searching(const struct members *m)
+{
+	return m->is_searching;
+}
+
+bool members_has_begun(const struct members *m)
+{
+	return m->has_begun;
+}
+
+int64_t members_first(const struct members *m)
+{
+	return m->first;
+}
+
+void members_extend(struct members *m, int64_t stop)
+{
+	m->options.stop = stop;
+	m->is_done = false;
 }

@@ -8,6 +8,10 @@
 
 #include "wat/warc.h"
 
+enum {
+	MEMBER_PUSH_MAX = 1 << 20, /* packed bytes taken at a time */
+};
+
 struct member_options {
 	int64_t start; /* where in the file the pushed bytes begin; not 0: the
 			  first member has to be looked for */
@@ -37,6 +41,22 @@ int64_t members_broken(const struct members *members);
 
 /* True once a member at or after options.stop was reached. */
 bool members_is_done(const struct members *members);
+
+/* Where in the file the members stand: the place that is looked at next, and
+ * whether there a member should begin or one is searched for. */
+int64_t members_at(const struct members *members);
+bool members_is_searching(const struct members *members);
+
+/* Where the first member was found that had to be looked for; -1: nowhere. */
+int64_t members_first(const struct members *members);
+
+/* Whether any place was looked at where a member should begin: only that
+ * changes what members_is_cut says. */
+bool members_has_begun(const struct members *members);
+
+/* Goes on, from where it was done, to members before @stop. No push may have
+ * been longer than MEMBER_PUSH_MAX. */
+void members_extend(struct members *members, int64_t stop);
 
 /* True where the file ended within a member. */
 bool members_is_cut(const struct members *members);

@@ -247,6 +247,26 @@ const struct scan_counts *scan_counts(const struct scan *scan)
 	return &scan->counts;
 }
 
+struct scan_place scan_place(const struct scan *scan)
+{
+	const struct members *m = scan->members;
+	if (m == NULL)
+		return (struct scan_place){.first = -1,
+					   .at = scan->options.start,
+					   .is_searching = true};
+	return (struct scan_place){.first = members_first(m),
+				   .at = members_at(m),
+				   .is_searching = members_is_searching(m),
+				   .has_begun = members_has_begun(m)};
+}
+
+void scan_extend(struct scan *scan, int64_t stop)
+{
+	scan->options.stop = stop;
+	if (scan->members != NULL)
+		members_extend(scan->members, stop);
+}
+
 void scan_piece(int piece, int64_t size, int64_t *start, int64_t *stop)
 {
 	*start = piece == 1 ? size / 2 : 0;

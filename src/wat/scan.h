@@ -19,6 +19,7 @@ enum {
 	SCAN_RECORD_MAX = 128 << 20, /* bytes of one record, inflated */
 	SCAN_LANGUAGES_MAX = 32,     /* languages that are wanted */
 	SCAN_SEEN_MAX = 4 << 20,     /* pairs that dedup remembers */
+	SCAN_PUSH_MAX = 1 << 20,     /* bytes; see scan_place */
 };
 
 /* An image link with an alternative text that is not blank. All slices are
@@ -53,6 +54,8 @@ struct scan_options {
 	bool has_rules;      /* false: neither rules, language nor dedup */
 	seen_fn was_seen;    /* asked last of all; NULL: nobody knows */
 	void *seen_arg;
+	bool leaves_twins; /* this is a part of a file: duplicates are told, and
+			   was_seen is asked, where the parts are joined */
 	bool is_plain; /* the file is plain WARC; looked at only where start is
 			  not 0, for at 0 the file itself tells */
 	int64_t start; /* where in the file the pushed bytes begin */
@@ -101,6 +104,24 @@ CAH_MUST_CHECK int scan_finish(struct scan *scan, struct cah_error *err);
 
 /* Borrowed; valid until scan_free. */
 const struct scan_counts *scan_counts(const struct scan *scan);
+
+/* Where a scan of gzip has come to: of use where parts of a file are scanned
+ * each by itself, and it has to be found out whether one ends where the next
+ * began. A scan of parts must get no push above SCAN_PUSH_MAX bytes. */
+struct scan_place {
+	int64_t first;     /* where the first member was found that had to be
+			      looked for, -1: none was */
+	int64_t at;        /* what is looked at next */
+	bool is_searching; /* there: for a member, none need begin there */
+	bool has_begun;    /* false: nothing was scanned, so what is_cut says
+			      of the file before it holds still */
+};
+
+struct scan_place scan_place(const struct scan *scan);
+
+/* Goes on, from where it was done, to members that start before @stop: with the
+ * next push or scan_finish. */
+void scan_extend(struct scan *scan, int64_t stop);
 
 /* Where the piece of a WAT of @size packed bytes begins and stops, for
  * options.start and options.stop: piece 0 has the members that start before

@@ -1,6 +1,7 @@
 #include "worker/source.h"
 
 #include "base/fail.h"
+#include "worker/ranges.h"
 
 #include <stdlib.h>
 
@@ -82,6 +83,41 @@ static int cut_piece(struct source *s, struct cah_error *err)
 	return rc != CAH_OK ? rc : reopen(s, s->scan_options.start, err);
 }
 
+static int64_t range_len(const struct source *s)
+{
+	int64_t range = s->request->range;
+	return range > 0 ? range : ranges_len(s->total, s->request->threads);
+}
+
+/* Where the threads' ranges end only gzip can tell, by its members. */
+static int look_for_ranges(struct source *s, bool *has_ranges,
+			   struct cah_error *err)
+{
+	int64_t start = s->scan_options.start;
+	char head[2];
+	size_t n = 0;
+	*has_ranges = false;
+	if (s->request->threads < 2 || !stream_is_file(s->stream) ||
+	    s->total <= range_len(s))
+		return CAH_OK;
+	int rc = reopen(s, 0, err);
+	if (rc == CAH_OK)
+		rc = stream_read(s->stream, head, sizeof(head), &n, err);
+	*has_ranges = n == sizeof(head) && head[0] == '\x1f' &&
+		      (unsigned char)head[1] == 0x8b;
+	return rc != CAH_OK || *has_ranges ? rc : reopen(s, start, err);
+}
+
+static int feed_ranges(struct source *s, struct scan_counts *out,
+		       struct cah_error *err)
+{
+	int64_t size = stream_size(s->stream);
+	int rc = ranges_run(s->request, &s->scan_options, size, range_len(s),
+			    out, err);
+	s->done = out->packed_bytes;
+	return rc;
+}
+
 static void tell_progress(const struct source *s)
 {
 	if (s->request->progress == NULL)
@@ -110,6 +146,20 @@ static int feed(struct source *s, struct cah_error *err)
 		tell_progress(s);
 	}
 	return scan_finish(s->scan, err);
+}
+
+static int feed_alone(struct source *s, struct scan_counts *out,
+		      struct cah_error *err)
+{
+	const struct source_request *request = s->request;
+	int rc = scan_new(&s->scan, &s->scan_options, request->fn, request->arg,
+			  err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = feed(s, err);
+	*out = *scan_counts(s->scan);
+	scan_free(s->scan);
+	return rc;
 }
 
 static int check_counts(const struct source *s, const struct scan_counts *c,
@@ -151,16 +201,14 @@ int source_run(const struct source_request *request, struct scan_counts *out,
 	rc = reopen(&s, 0, err);
 	if (rc == CAH_OK)
 		rc = cut_piece(&s, err);
+	bool has_ranges = false;
 	if (rc == CAH_OK)
-		rc = scan_new(&s.scan, &s.scan_options, request->fn,
-			      request->arg, err);
+		rc = look_for_ranges(&s, &has_ranges, err);
 	if (rc == CAH_OK)
-		rc = feed(&s, err);
-	if (s.scan != NULL)
-		*out = *scan_counts(s.scan);
+		rc = has_ranges ? feed_ranges(&s, out, err)
+				: feed_alone(&s, out, err);
 	if (rc == CAH_OK)
 		rc = check_counts(&s, out, err);
-	scan_free(s.scan);
 	stream_close(s.stream);
 	free(s.step);
 	return rc;

@@ -12,11 +12,16 @@
 typedef void (*source_progress_fn)(void *arg, int64_t done, int64_t total);
 
 struct source_request {
-	const char *location;     /* URL; path, file: URL or "-" where files are
-				     allowed */
-	int piece;                /* 0 or 1; -1: the whole */
-	struct scan_options scan; /* start, stop and is_plain are set here
-				   */
+	const char *location; /* URL; path, file: URL or "-" where files are
+				 allowed */
+	int piece;            /* 0 or 1; -1: the whole */
+	int threads;   /* that scan a gzip file on disk, beside the caller's, on
+			  which everything is told; 0 and 1: the caller's alone.
+			  What comes by a stream or is plain has one always */
+	int64_t range; /* bytes of it that a thread takes at a time; 0: as is
+			  good */
+	struct scan_options scan;     /* start, stop and is_plain are set here
+				       */
 	struct stream_options stream; /* start is set here */
 	candidate_fn fn;
 	source_progress_fn progress; /* may be NULL */

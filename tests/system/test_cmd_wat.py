@@ -304,6 +304,30 @@ def test_the_two_pieces_are_the_whole(run_cah, tmp_path):
     assert first + second == whole
 
 
+def test_threads_change_nothing(run_cah, tmp_path):
+    path = make_wat(tmp_path / "a.wat.gz", "--records", 400, "--broken", "0.05")
+    cut = tmp_path / "cut.wat.gz"
+    cut.write_bytes(path.read_bytes()[:-100000])
+    assert path.stat().st_size > 8 * 256 * 1024
+    # The second time, for its pairs are in the file from then on.
+    for args in [], ["--languages", "all"], ["--piece", 0], ["--piece", 1]:
+        for file in path, cut:
+            got = []
+            for threads in 1, 2, 5:
+                seen = tmp_path / f"seen-{threads}"
+                seen_args = ["--seen", seen, "--seen-capacity", 100000]
+                done = run_cah(
+                    *("wat", file, "--threads", threads, "--all", "--json"),
+                    *(*args, *seen_args),
+                    check=False,
+                )
+                counts = done.stderr.split('"seconds"')[0]
+                got.append((done.returncode, done.stdout, counts))
+            assert got[0][1]
+            assert got[1:] == got[:1] * 2
+            assert (got[0][0] == 0) == (file == path or args[-1:] == [0])
+
+
 class RangeHandler(http.server.BaseHTTPRequestHandler):
     """Serves DOCS_EN from the byte on that is asked for."""
 
@@ -584,6 +608,8 @@ def test_a_run_that_failed_has_seen_nothing(run_cah, tmp_path):
         ["x", "--seen", "y", "--seen-error-rate", "0.01x"],
         ["x", "--seen", "y", "--seen-capacity", "0"],
         ["x", "--resolve", "nonsense"],
+        ["x", "--threads", "-1"],
+        ["x", "--threads", "65"],
         ["-", "--piece", "1"],
     ],
 )
@@ -614,7 +640,7 @@ def test_output_that_cannot_be_written_is_told(cah, run_cah, tmp_path):
 
 def test_ends_quietly_when_nobody_reads(cah, tmp_path):
     process = subprocess.Popen(
-        [cah, "wat", DOCS_EN, DOCS_EN, DOCS_EN, "--all"],
+        [cah, "wat", DOCS_EN, DOCS_EN, DOCS_EN, "--all", "--threads", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
