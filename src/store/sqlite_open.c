@@ -16,9 +16,6 @@ enum {
 	WAL_WAIT_US = 100000,
 };
 
-#define TEXT_OF(x) #x
-#define NUMBER(x) TEXT_OF(x)
-
 /* Tasks of a staged project. The same for a new book and for one of version 1,
  * so it is written as what changes one without them. */
 #define TASK_TABLES                                                           \
@@ -89,9 +86,8 @@ static const char schema[] =
 	" gpu INTEGER, leaders INTEGER, cpu_leaders INTEGER, wats INTEGER,"
 	" pairs INTEGER);"
 	"INSERT INTO counts VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
-	"0);" TASK_TABLES "PRAGMA application_id = " NUMBER(
-		0x63616842) ";"
-			    "PRAGMA user_version = 2;";
+	"0);" TASK_TABLES "PRAGMA application_id = 0x63616842;"
+	"PRAGMA user_version = 2;";
 
 /* From the schema of version 1, which knew no checks and deleted leaders that
  * had no jobs any more. */
