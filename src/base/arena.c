@@ -63,6 +63,11 @@ void arena_reset(struct arena *arena)
 	arena->total = 0;
 }
 
+size_t arena_used(const struct arena *arena)
+{
+	return arena->total;
+}
+
 static struct block *add_block(struct arena *arena, size_t len)
 {
 	size_t cap = len > BLOCK_MIN ? len : BLOCK_MIN;

@@ -18,6 +18,9 @@ void arena_free(struct arena *arena);
 /* Forgets everything that was handed out, keeps the largest block. */
 void arena_reset(struct arena *arena);
 
+/* Bytes that were handed out since the last reset. */
+size_t arena_used(const struct arena *arena);
+
 /* @len bytes aligned for any type, not cleared; NULL past the maximum or out
  * of memory. Valid until the next reset. */
 CAH_MUST_CHECK void *arena_alloc(struct arena *arena, size_t len);

@@ -10,9 +10,10 @@
 
 enum {
 	ARENA_MAX =
-		256 << 20, /* bytes; a group of usual size has some 100 kB */
-	ROWS_MAX = 8192,   /* before a call; then they are saved first */
-	PICK_MIN = 4,      /* rows of a further look for open jobs */
+		256 << 20,   /* bytes; a group of usual size has some 100 kB */
+	USED_MAX = 64 << 20, /* of them before a call, else it saves first */
+	ROWS_MAX = 8192,     /* the same */
+	PICK_MIN = 4,        /* rows of a further look for open jobs */
 	PICK_MAX = 256,
 };
 
@@ -90,7 +91,8 @@ void map_clear(struct map *map)
 
 bool map_has_room(const struct map *map)
 {
-	return map->jobs.count + map->workers.count < ROWS_MAX;
+	return map->jobs.count + map->workers.count < ROWS_MAX &&
+	       arena_used(map->arena) < USED_MAX;
 }
 
 void *map_alloc(struct map *map, size_t len)

@@ -54,8 +54,15 @@ struct gather {
 
 static int pick_dirty(struct map *map, struct gather *g, struct cah_error *err)
 {
-	g->jobs = map_alloc(map, (map->jobs.count + 1) * ROW_SIZE);
-	g->workers = map_alloc(map, (map->workers.count + 1) * ROW_SIZE);
+	size_t jobs = 0, workers = 0;
+	/* A group may save often, so no room for those that are clean. */
+	for (size_t i = 0; i < map->jobs.count; i++)
+		jobs += ((struct job_row *)map->jobs.rows[i])->is_dirty;
+	for (size_t i = 0; i < map->workers.count; i++)
+		workers +=
+			((struct worker_row *)map->workers.rows[i])->is_dirty;
+	g->jobs = map_alloc(map, (jobs + 1) * ROW_SIZE);
+	g->workers = map_alloc(map, (workers + 1) * ROW_SIZE);
 	if (g->jobs == NULL || g->workers == NULL)
 		return cah_fail(err, CAH_ENOMEM, "out of memory");
 	for (size_t i = 0; i < map->jobs.count; i++) {

@@ -74,6 +74,10 @@ CAH_MUST_CHECK int store_begin_peek(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int store_begin_write(struct store *store,
 				     struct cah_error *err);
 
+/* Saves the rows of the map and forgets them, if they are many. No pointer to
+ * one may be in use. */
+CAH_MUST_CHECK int store_make_room(struct store *store, struct cah_error *err);
+
 /* The time that leases count in: the caller's, or that of a clock which the
  * database keeps. */
 int64_t store_now(struct store *store, int64_t now_s);

@@ -243,6 +243,9 @@ int store_task_add(struct store *store, struct slice input, bool *added,
 	int64_t last = 0;
 	*added = false;
 	int rc = check_input(input, err);
+	/* What is encoded stays until then. */
+	if (rc == CAH_OK)
+		rc = store_make_room(store, err);
 	if (rc == CAH_OK)
 		rc = task_encode(store, &text, input, err);
 	if (rc == CAH_OK)

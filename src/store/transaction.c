@@ -166,7 +166,7 @@ static int load_wanted(struct store *store, struct cah_error *err)
 	return map_load(store, err);
 }
 
-static int make_room(struct store *store, struct cah_error *err)
+int store_make_room(struct store *store, struct cah_error *err)
 {
 	if (map_has_room(&store->map))
 		return CAH_OK;
@@ -186,7 +186,7 @@ static int join(struct store *store, struct cah_error *err)
 	store->has_changed = false;
 	int rc = load_wanted(store, err);
 	if (rc == CAH_OK)
-		rc = make_room(store, err);
+		rc = store_make_room(store, err);
 	store->is_spoilt = rc != CAH_OK;
 	return rc;
 }

@@ -87,7 +87,9 @@ static int close_batch(struct store *store, int *count, struct cah_error *err)
 		job_rebook(store, row);
 	}
 	*count = n;
-	return rc != CAH_OK ? rc : save_all(store, err);
+	if (rc == CAH_OK)
+		rc = save_all(store, err);
+	return rc == CAH_OK ? store_make_room(store, err) : rc;
 }
 
 /* They were finished some time ago: the last hour does not count them. */

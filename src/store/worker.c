@@ -297,6 +297,8 @@ static int sweep_type(struct store *store, int type, int64_t since_s,
 		*count += n;
 		if (rc == CAH_OK)
 			rc = save_all(store, err);
+		if (rc == CAH_OK)
+			rc = store_make_room(store, err);
 	}
 	return rc;
 }

@@ -169,6 +169,26 @@ static void task__is_known_by_its_input(void **state)
 	counts_are(b, "5/0 0/0 0/0 0");
 }
 
+/* One that has to be encoded is twice as long, and many of them are more than
+ * a transaction may keep. */
+static void task__takes_no_room_once_added(void **state)
+{
+	struct book *b = *state;
+	char *big = malloc(STORE_INPUT_MAX);
+	bool added;
+	memset(big, '\1', STORE_INPUT_MAX);
+	OK(store_import_begin(b->store, NULL));
+	for (int i = 0; i < 2100; i++) {
+		OK(store_task_add(b->store,
+				  (struct slice){big, STORE_INPUT_MAX}, &added,
+				  NULL));
+		assert_int_equal(added, i == 0);
+	}
+	OK(store_import_end(b->store, NULL));
+	free(big);
+	counts_are(b, "1/0 0/0 0/0 0");
+}
+
 static void task__has_one_holder(void **state)
 {
 	struct book *b = *state;
@@ -446,6 +466,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(task__goes_through_its_stages_with_what_they_give),
 		TEST(task__is_known_by_its_input),
+		TEST(task__takes_no_room_once_added),
 		TEST(task__has_one_holder),
 		TEST(task__data_keeps_every_character),
 		TEST(task__data_has_a_limit),
