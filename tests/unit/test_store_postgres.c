@@ -10,6 +10,7 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -163,6 +164,12 @@ static void cut(struct book *b)
 		     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 		     "WHERE application_name = 'cah'");
 	book_wait_alone(b, 0);
+	/* It is out of the list a moment before its end of the connection is
+	 * closed. */
+	struct pollfd p = {.fd = PQsocket(pg_of(b->store)->db),
+			   .events = POLLRDHUP};
+	while (poll(&p, 1, 1000) == 0)
+		;
 }
 
 static void connection__is_made_again(void **state)
