@@ -11,7 +11,9 @@
 #include <strings.h>
 
 enum {
-	FORWARDED_MAX = 4096,   /* bytes of X-Forwarded-For, all its lines */
+	/* Bytes of X-Forwarded-For, all its lines: as many as there can be, for
+	 * a client must not pass for its proxy by writing more. */
+	FORWARDED_MAX = TRACKER_HEADERS_MAX,
 	RETRY_CONNECTION_S = 5, /* when there are too many */
 	RETRY_WORKERS_S = 60,
 	SECRETS_PER_MIN = 20, /* wrong ones of an address */

@@ -184,6 +184,8 @@ def test_a_proxy_that_adds_a_line_of_its_own_is_understood(start_tracker):
 
     assert ask("8.8.8.8", "192.0.2.1") == b"200"
     assert ask("8.8.4.4", "192.0.2.1") == b"429"
+    # What the client wrote is long: it must not pass for the proxy by that.
+    assert ask("8.8.4.4, " * 900, "192.0.2.1") == b"429"
 
 
 def test_who_is_no_proxy_is_not_believed_and_told(start_tracker, capfd):
