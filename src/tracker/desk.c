@@ -133,6 +133,22 @@ static void say_wants(const struct group *group)
 	}
 }
 
+/* Clients that ask for long answers and do not read them must not take all
+ * memory. Asked before the call runs, for what it changed would stay. */
+static bool has_room(const struct group *group, struct request *request)
+{
+	struct tracker *tracker = group->tracker;
+	struct cah_error err;
+	if (!request_may_be_long(request) ||
+	    atomic_load(&tracker->answer_bytes) < tracker->max_answer_bytes)
+		return true;
+	watch_refused(tracker->watch, REFUSAL_ANSWERS, 1);
+	(void)cah_fail(&err, CAH_EUNAVAILABLE,
+		       "too many long answers at one time, try again");
+	request_refuse(request, &err);
+	return false;
+}
+
 static void run_all(void *arg)
 {
 	struct group *group = arg;
@@ -146,7 +162,9 @@ static void run_all(void *arg)
 			if (is_write(request) != (reads == 0) ||
 			    request->same != NULL)
 				continue;
-			request_run(request, group->now_s, group->wall_s);
+			if (has_room(group, request))
+				request_run(request, group->now_s,
+					    group->wall_s);
 		}
 	}
 	group->ran_ns = clock_now_ns();

@@ -70,6 +70,8 @@ static void put_spare(struct request *request)
 	struct tracker *tracker = request->tracker;
 	wire_body_fini(&request->body);
 	tracker->body_bytes -= request->counted;
+	if (request->held > 0)
+		atomic_fetch_sub(&tracker->answer_bytes, request->held);
 	if (tracker->spare_count >= REQUEST_SPARES_MAX) {
 		drop(request);
 		return;
@@ -314,6 +316,32 @@ bool request_take(struct request *request)
 	return false;
 }
 
+bool request_may_be_long(const struct request *request)
+{
+	switch (request->route) {
+	case ROUTE_INDEX:
+	case ROUTE_LEADERBOARD:
+	case ROUTE_IS_COMPLETED:
+		return true;
+	case ROUTE_NEW_JOB:
+		return request->tracker->stages.count > 0;
+	default:
+		return false;
+	}
+}
+
+/* What its answer takes, which may have been less when it ran before. */
+static void count_answer(struct request *request)
+{
+	int64_t held = 0;
+	if (request->out.cap > REQUEST_KEPT_MAX)
+		held = (int64_t)request->out.cap;
+	if (held != request->held)
+		atomic_fetch_add(&request->tracker->answer_bytes,
+				 held - request->held);
+	request->held = held;
+}
+
 void request_run(struct request *request, int64_t now_s, int64_t wall_s)
 {
 	struct cah_error err = {0};
@@ -324,6 +352,7 @@ void request_run(struct request *request, int64_t now_s, int64_t wall_s)
 	int rc = routes[request->route](request, &err);
 	if (rc == CAH_OK)
 		rc = buf_check(&request->out, "answer", &err);
+	count_answer(request);
 	if (rc == CAH_OK)
 		return;
 	if (wire_status(&err) == 503 &&

@@ -61,6 +61,10 @@ struct tracker {
 	int64_t idle_timeout_s;
 	int64_t max_connections;
 	int64_t max_waiting; /* requests at the desk */
+	int64_t max_answer_bytes;
+	/* Of answers that are not small, run and not gone yet: request->held of
+	 * all. */
+	atomic_int_fast64_t answer_bytes;
 	int listen_fd;
 	atomic_bool is_stopping;
 
@@ -95,6 +99,7 @@ struct request {
 	bool is_begun;   /* its headers have been looked at */
 	size_t received; /* bytes of the body, with those thrown away */
 	size_t counted;  /* of them in tracker->body_bytes */
+	int64_t held;    /* of its answer in tracker->answer_bytes */
 	struct wire_body body;
 	struct request *same; /* whose answer is this one's too, or NULL */
 	int users;            /* itself and those whose @same it is */
@@ -141,6 +146,9 @@ bool request_take(struct request *request);
 
 /* Runs the call, from the start each time. */
 void request_run(struct request *request, int64_t now_s, int64_t wall_s);
+
+/* Whether its answer may be long: a page, a list, what a stage gave. */
+bool request_may_be_long(const struct request *request);
 
 /* It is refused for what @err says; nothing runs. */
 void request_refuse(struct request *request, const struct cah_error *err);

@@ -45,6 +45,9 @@ static int copy_options(struct tracker *tracker,
 					   : TRACKER_MAX_CONNECTIONS;
 	tracker->max_waiting = options->max_waiting > 0 ? options->max_waiting
 							: TRACKER_MAX_WAITING;
+	tracker->max_answer_bytes = options->max_answer_bytes > 0
+					    ? options->max_answer_bytes
+					    : TRACKER_ANSWERS_MAX;
 	for (int i = 0; i < WORKER_TYPE_COUNT; i++) {
 		int rc = copy_text(&tracker->upload_address[i],
 				   options->upload_address[i], "upload address",

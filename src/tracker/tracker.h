@@ -16,8 +16,11 @@ enum {
 	TRACKER_GROUP_MAX = 256, /* requests that share one transaction */
 	TRACKER_BODIES_MAX =
 		16 * 1024 * 1024, /* bytes of all bodies that are not small */
-	TRACKER_STOP_MS = 4000,   /* what answers in flight, and calls of the
-				     store, get at the end: a stop takes 5 s */
+	TRACKER_ANSWERS_MAX = 256 * 1024 * 1024, /* default: bytes of all
+						    answers that are not small,
+						    until they are read */
+	TRACKER_STOP_MS = 4000, /* what answers in flight, and calls of the
+				   store, get at the end: a stop takes 5 s */
 	TRACKER_SWEEP_MAX_MS = 60000, /* between two sweeps at most */
 	TRACKER_REQUEST_S = 20,    /* default: for a request's head, and for its
 				      body or answer beside GUARD_RATE */
@@ -90,6 +93,11 @@ struct tracker_options {
 	/* Requests that wait for the store; who comes when there are so many is
 	 * told to try again (503). 0: the default. */
 	int64_t max_waiting;
+
+	/* Bytes of long answers that may be held until they are read: above it
+	 * pages, lists and what stages gave are refused (503). 0: the default.
+	 */
+	int64_t max_answer_bytes;
 };
 
 struct tracker;

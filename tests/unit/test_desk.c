@@ -29,6 +29,7 @@ struct desk_test {
 	struct book *book;
 	struct tracker *tracker;
 	in_port_t port;
+	int64_t max_answer_bytes; /* 0: the default */
 };
 
 struct answer {
@@ -43,6 +44,7 @@ static void start(struct desk_test *t, int64_t max_waiting)
 		.store = t->book->store,
 		.listen = "127.0.0.1:0",
 		.max_waiting = max_waiting,
+		.max_answer_bytes = t->max_answer_bytes,
 	};
 	struct cah_error err = {0};
 	if (tracker_start(&t->tracker, &options, &err) != CAH_OK)
@@ -264,6 +266,47 @@ static void desk__refuses_more_than_may_wait(void **state)
 	take_status(send_get(t, "/data"), 200);
 }
 
+/* Nicknames and progress that take six times as much in HTML. */
+static void add_long_rows(void *arg)
+{
+	struct store *store = arg;
+	struct worker w;
+	char text[STORE_NICKNAME_MAX];
+	memset(text, '"', sizeof(text));
+	const struct slice quotes = {text, sizeof(text)};
+	for (int i = 0; i < STORE_LIST_MAX; i++) {
+		OK(store_worker_new(store, &w, quotes, WORKER_HYBRID, 100, 1000,
+				    NULL));
+		OK(store_worker_progress(store, slice_of(w.token), w.type,
+					 quotes, 100, 1000, NULL));
+	}
+}
+
+static void desk__holds_only_so_many_answers_that_nobody_reads(void **state)
+{
+	struct desk_test *t = *state;
+	char byte;
+	int status;
+	t->max_answer_bytes = 1024 * 1024;
+	OK(store_group(t->book->store, true, add_long_rows, t->book->store,
+		       NULL));
+	start(t, 0);
+	int slow = send_get(t, "/?all=true");
+	assert_int_equal(recv(slow, &byte, 1, MSG_PEEK), 1);
+	const struct answer *refused = take(send_get(t, "/"));
+	assert_int_equal(refused->status, 503);
+	assert_non_null(strstr(refused->text, "Retry-After:"));
+	/* Who works is not in the way. */
+	char token[STORE_TOKEN_LEN + 1];
+	join(t, token);
+	take_status(send_call(t, "newJob", token), 200);
+	close(slow);
+	do
+		status = take(send_get(t, "/leaderboard"))->status;
+	while (status == 503);
+	assert_int_equal(status, 200);
+}
+
 static void desk__answers_reads_of_a_group_that_cannot_be_written(void **state)
 {
 	struct desk_test *t = *state;
@@ -378,6 +421,7 @@ int main(void)
 		DESK_TEST(desk__refuses_one_of_a_group_and_serves_the_others),
 		DESK_TEST(desk__reads_see_what_their_group_wrote),
 		DESK_TEST(desk__refuses_more_than_may_wait),
+		DESK_TEST(desk__holds_only_so_many_answers_that_nobody_reads),
 		DESK_TEST(
 			desk__answers_reads_of_a_group_that_cannot_be_written),
 		DESK_TEST(desk__goes_on_when_the_store_is_there_again),
