@@ -40,6 +40,11 @@ CAH_MUST_CHECK int jobs_export(struct jobs_args *jobs, struct cah_error *err);
 CAH_MUST_CHECK int jobs_backup(struct jobs_args *jobs, struct cah_error *err);
 CAH_MUST_CHECK int jobs_move(struct jobs_args *jobs, struct cah_error *err);
 
+/* Whether export and backup may put a file at @path: not over a book in use
+ * (the one of --store is), nor over one of the files beside a book, which are a
+ * part of it. Errors: CAH_EINVALID, CAH_EIO. */
+CAH_MUST_CHECK int jobs_check_target(const char *path, struct cah_error *err);
+
 /* One object of JSON for standard output: begins it in @line ... */
 void jobs_begin_json(struct wire_json *json, struct buf *line);
 

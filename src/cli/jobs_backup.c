@@ -39,18 +39,36 @@ static int refuse_if_there(const char *path, const char *suffix,
 	return CAH_OK;
 }
 
+int jobs_check_target(const char *path, struct cah_error *err)
+{
+	static const char *const suffixes[] = {"-wal", "-shm", "-journal",
+					       ".lock"};
+	char book[PATH_MAX];
+	struct stat st;
+	size_t len = strlen(path);
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t n = strlen(suffixes[i]);
+		if (len <= n || len - n >= sizeof(book) ||
+		    strcmp(path + len - n, suffixes[i]) != 0)
+			continue;
+		memcpy(book, path, len - n);
+		book[len - n] = '\0';
+		if (lstat(book, &st) == 0)
+			return cah_fail(err, CAH_EINVALID,
+					"%s is a file of the book %s", path,
+					book);
+	}
+	return refuse_if_there(
+		path, "-wal", ": the file before it is a database in use", err);
+}
+
 static int check_target(const struct jobs_args *jobs, const char *path,
 			struct cah_error *err)
 {
 	int rc = CAH_OK;
 	if (!jobs->is_forced)
 		rc = refuse_if_there(path, "", ": --force replaces it", err);
-	if (rc == CAH_OK)
-		rc = refuse_if_there(path, "-wal",
-				     ": the file before it is a database in "
-				     "use",
-				     err);
-	return rc;
+	return rc == CAH_OK ? jobs_check_target(path, err) : rc;
 }
 
 /* Of the type store_backup_fn. Dirty pages that gather until the end would

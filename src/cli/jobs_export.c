@@ -318,7 +318,11 @@ int jobs_export(struct jobs_args *jobs, struct cah_error *err)
 	struct dump dump = {.jobs = jobs};
 	if (jobs->operand_count > 0 && strcmp(jobs->operands[0], "-") != 0)
 		dump.path = jobs->operands[0];
-	int rc = begin(&dump, err);
+	int rc = CAH_OK;
+	if (dump.path != NULL)
+		rc = jobs_check_target(dump.path, err);
+	if (rc == CAH_OK)
+		rc = begin(&dump, err);
 	if (rc == CAH_OK)
 		rc = read_book(&dump, err);
 	/* The reader has seen enough and needs no telling. */

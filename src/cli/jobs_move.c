@@ -4,6 +4,9 @@
 #include "cli/jobs.h"
 
 #include <stdio.h>
+#include <string.h>
+
+static const char SQLITE[] = "sqlite:";
 
 /* Of the type store_move_fn. */
 static int on_step(void *arg, int64_t done, int64_t total)
@@ -46,6 +49,10 @@ int jobs_move(struct jobs_args *jobs, struct cah_error *err)
 	if (jobs->from == NULL || jobs->to == NULL)
 		return cah_fail(err, CAH_EINVALID,
 				"move needs --from URI and --to URI");
+	/* Before a file is made that nobody wants. */
+	if (strncmp(jobs->to, SQLITE, strlen(SQLITE)) == 0)
+		return cah_fail(err, CAH_EINVALID,
+				"a book moves from SQLite to PostgreSQL only");
 	int rc = store_open_existing(&jobs->store, jobs->from, err);
 	if (rc == CAH_OK)
 		rc = store_open(&to, jobs->to, err);

@@ -103,3 +103,4 @@ def test_only_a_way_that_there_is(args, run_cah, import_jobs, tmp_path):
     moved = run_cah("jobs", "move", *args, cwd=tmp_path)
     assert moved.returncode == 2
     assert moved.stderr.count("\n") == 1
+    assert not (tmp_path / "other.db").exists()

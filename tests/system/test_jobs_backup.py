@@ -138,6 +138,21 @@ def test_a_book_is_not_replaced_by_its_copy(tracker, backup, tmp_path):
     take(tracker, tracker.new_worker())
 
 
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", ".lock"])
+def test_what_belongs_to_a_book_is_not_replaced(suffix, tracker, backup, run_cah):
+    token = tracker.new_worker()
+    path = f"{tracker.store}{suffix}"
+    said = backup(tracker.store, path, "--force", status=2).stderr
+    assert f"is a file of the book {tracker.store}" in said
+    args = ("--format", "csv", "--store", f"sqlite:{tracker.store}")
+    for name, status in ((path, 2), (tracker.store, 1)):
+        done = run_cah("jobs", "export", name, *args)
+        assert (done.returncode, done.stderr.count("\n")) == (status, 1)
+    take(tracker, token)
+    finish(tracker, token, count=3)
+    assert check(tracker.store, run_cah)["done"] == 1
+
+
 def test_what_is_no_file_is_not_replaced(import_jobs, backup, tmp_path):
     store = import_jobs(1)
     pipe = tmp_path / "pipe"
