@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/blocking.h"
 #include "cli/cmd.h"
 #include "cli/languages.h"
 #include "cli/opt.h"
@@ -41,6 +42,7 @@ static struct settings {
 	const char *seen_rate;
 	struct bloom_size seen_size;
 	int64_t threads;
+	struct blocking blocking;
 	struct opt_list resolve;
 	bool is_all; /* dropped candidates, too */
 	bool has_no_rules;
@@ -55,6 +57,7 @@ struct wat {
 	struct source_request request;
 	struct languages languages;
 	struct pins *pins;
+	struct blocklist *blocked;
 	struct sink *sink;
 	struct seen seen;
 	line_fn add_line;
@@ -323,7 +326,10 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 	if (rc == CAH_OK)
 		rc = pins_new(&wat->pins, settings.resolve.values,
 			      settings.resolve.count, err);
+	if (rc == CAH_OK)
+		rc = blocking_read(&wat->blocked, &settings.blocking, err);
 	request->stream.pins = wat->pins;
+	request->scan.blocked = wat->blocked;
 	return rc;
 }
 
@@ -425,6 +431,10 @@ static const struct opt opts[] = {
 	{"seen-error-rate", "RATE",
 	 "new pairs that a new FILE may take for old, of 1", OPT_TEXT,
 	 &settings.seen_rate, 0, 0},
+	{"block-hosts", "FILE", "drop URLs of its hosts, one a line", OPT_TEXT,
+	 &settings.blocking.hosts_path, 0, 0},
+	{"block-urls", "FILE", "drop URLs of its MD5 or SHA-256, one a line",
+	 OPT_TEXT, &settings.blocking.urls_path, 0, 0},
 	{"threads", "N",
 	 "threads that scan a gzip file on disk; 0, the default: one a core",
 	 OPT_INT, &settings.threads, 0, RANGES_THREADS_MAX},
@@ -470,6 +480,7 @@ int cmd_wat(int argc, char **argv, struct cancel *cancel)
 	int rc = run(&wat, count, argv, cancel, &err);
 	log_free(wat.progress);
 	pins_free(wat.pins);
+	blocklist_free(wat.blocked);
 	seen_fini(&wat.seen);
 	if (rc == CAH_OK)
 		return EXIT_DONE;

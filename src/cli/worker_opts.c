@@ -49,6 +49,11 @@ void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 		 &o->no_embeddings, 0, 0},
 		{"languages", "LIST", "of the texts, as en,de; all: any",
 		 OPT_TEXT, &o->languages, 0, 0},
+		{"block-hosts", "FILE", "drop URLs of its hosts, one a line",
+		 OPT_TEXT, &o->blocking.hosts_path, 0, 0},
+		{"block-urls", "FILE",
+		 "drop URLs of its MD5 or SHA-256, one a line", OPT_TEXT,
+		 &o->blocking.urls_path, 0, 0},
 		{"concurrency", "N", "downloads at once", OPT_INT,
 		 &o->concurrency, 1, 10000},
 		{"image-timeout", "SECONDS", "for one image, redirects and all",
@@ -97,6 +102,8 @@ int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 		rc = pins_new(&o->pins, o->resolve.values, o->resolve.count,
 			      err);
 	if (rc == CAH_OK)
+		rc = blocking_read(&o->blocked, &o->blocking, err);
+	if (rc == CAH_OK)
 		rc = log_new(&o->log, stderr,
 			     o->is_quiet ? LOG_ERROR : LOG_INFO, o->is_json,
 			     err);
@@ -113,6 +120,7 @@ void worker_opts_close(struct worker_opts *o)
 		clip_close(o->clip);
 	log_free(o->log);
 	pins_free(o->pins);
+	blocklist_free(o->blocked);
 	free(o->folder);
 }
 
@@ -158,6 +166,7 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 	p->fetch.ignore_robots_tag = o->ignore_robots_tag;
 	p->fetch.pins = o->pins;
 	p->stream.pins = o->pins;
+	p->scan.blocked = o->blocked;
 	p->stream.allow_private = o->allow_private;
 	memcpy(o->resolve_entries, o->resolve.values,
 	       o->resolve.count * sizeof(o->resolve.values[0]));

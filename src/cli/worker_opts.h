@@ -3,6 +3,7 @@
 #ifndef CLI_WORKER_OPTS_H
 #define CLI_WORKER_OPTS_H
 
+#include "cli/blocking.h"
 #include "cli/languages.h"
 #include "cli/opt.h"
 #include "worker/work.h"
@@ -10,7 +11,7 @@
 #include <limits.h>
 
 enum {
-	WORKER_OPTS_COUNT = 15, /* rows of worker_opts_rows */
+	WORKER_OPTS_COUNT = 17, /* rows of worker_opts_rows */
 };
 
 struct worker_opts {
@@ -22,6 +23,7 @@ struct worker_opts {
 	bool save_images;
 	bool no_embeddings;
 	const char *languages;
+	struct blocking blocking;
 	int64_t concurrency;
 	int64_t image_timeout_s;
 	int64_t max_image_bytes;
@@ -32,6 +34,7 @@ struct worker_opts {
 	bool is_json;
 	/* made by worker_opts_open */
 	struct pins *pins;
+	struct blocklist *blocked;
 	struct clip *clip;
 	struct log *log;
 	char *folder; /* of --out */

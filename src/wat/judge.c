@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/fail.h"
+#include "wat/blocklist.h"
 #include "wat/language.h"
 #include "wat/twins.h"
 #include "wat/url.h"
@@ -208,6 +209,7 @@ static bool has_unwanted_type(struct slice url)
 /* Makes the URL absolute and judges it. Errors: CAH_ENOMEM. */
 static int judge_url(struct judge *judge, struct candidate *c, struct slice url)
 {
+	const struct blocklist *blocked = judge->options.blocked;
 	c->url = url;
 	c->fate = CAH_FATE_BAD_URL;
 	int rc = clean_reference(judge, &url);
@@ -228,6 +230,10 @@ static int judge_url(struct judge *judge, struct candidate *c, struct slice url)
 		c->fate = CAH_FATE_NOT_HTTP;
 	else if (has_unwanted_type(c->url))
 		c->fate = CAH_FATE_UNWANTED_TYPE;
+	else if (blocked != NULL && blocklist_has_host(blocked, c->url))
+		c->fate = CAH_FATE_BLOCKED_HOST;
+	else if (blocked != NULL && blocklist_has_url(blocked, c->url))
+		c->fate = CAH_FATE_BLOCKED_URL;
 	else
 		c->fate = CAH_FATE_KEPT;
 	return CAH_OK;

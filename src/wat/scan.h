@@ -54,6 +54,7 @@ struct scan_options {
 	bool has_rules;      /* false: neither rules, language nor dedup */
 	seen_fn was_seen;    /* asked last of all; NULL: nobody knows */
 	void *seen_arg;
+	const struct blocklist *blocked; /* NULL: nothing is; borrowed */
 	bool leaves_twins; /* this is a part of a file: duplicates are told, and
 			   was_seen is asked, where the parts are joined */
 	bool is_plain; /* the file is plain WARC; looked at only where start is

@@ -565,6 +565,58 @@ def test_keeps_the_languages_that_are_asked_for(run_cah, tmp_path):
     assert not other & {"de", "en"}
 
 
+def test_drops_what_is_on_the_lists(run_cah, tmp_path):
+    wat = tmp_path / "a.wat.gz"
+    hosts = ["a.test", "img.a.test", "ba.test", "b.test", "b.test.", "bücher.test"]
+    urls = [f"http://{host}/{n}.png" for host in hosts for n in range(2)]
+    links = [
+        {"path": "IMG@/src", "url": url, "alt": f"castle {n} on a hill"}
+        for n, url in enumerate(urls)
+    ]
+    wat.write_bytes(gzip.compress(write_record(json.dumps(page(1, links)).encode())))
+    whole, _ = run_wat(run_cah, wat)
+    assert len(whole) == len(urls)
+
+    blocked_hosts, blocked_urls = tmp_path / "hosts", tmp_path / "urls"
+    blocked_hosts.write_text("# ours\r\n\r\n A.test\r\nb.test\nBÜCHER.test")
+    hashes = [
+        hashlib.md5(b"http://ba.test/0.png").hexdigest(),
+        hashlib.sha256(b"http://ba.test/1.png").hexdigest().upper(),
+    ]
+    blocked_urls.write_text("\n".join(hashes))
+    lists = ["--block-hosts", blocked_hosts, "--block-urls", blocked_urls]
+    for args in [], ["--urls-only"]:
+        lines, counts = run_wat(run_cah, wat, "--all", *args, *lists)
+        fates = {line["url"]: line["fate"] for line in lines}
+        assert Counter(fates.values()) == {"blocked_host": 10, "blocked_url": 2}
+        assert counts["fates"]["blocked_host"] == 10
+    lines, _ = run_wat(run_cah, wat, "--block-hosts", blocked_hosts)
+    assert [line["url"] for line in lines] == urls[4:6]
+
+
+@pytest.mark.parametrize(
+    "option, text, why",
+    [
+        ("--block-hosts", "a.test\nhttp://b.test/\n", "line 2: 'http://b.test/'"),
+        ("--block-hosts", "a.test:80", "is no host's name"),
+        ("--block-hosts", "x" * 3000, "is no host's name"),
+        ("--block-urls", "\n" + "0" * 31, "line 2: "),
+        ("--block-urls", "g" * 32, "is neither MD5 nor SHA-256"),
+        ("--block-urls", None, "cannot read"),
+    ],
+)
+def test_says_what_is_wrong_with_a_list(run_cah, tmp_path, option, text, why):
+    path = tmp_path / "list"
+    if text is not None:
+        path.write_text(text)
+    done = run_cah("wat", DOCS_EN, option, path, check=False)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert str(path) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
 def test_remembers_what_earlier_runs_kept(run_cah, tmp_path):
     seen = ["--seen", tmp_path / "seen", "--seen-capacity", "100000"]
     files = [tmp_path / f"{i}.wat.gz" for i in range(3)]
