@@ -1,19 +1,48 @@
 #include "cli/import.h"
 
+#include "base/arena.h"
 #include "base/fail.h"
+
+#include <string.h>
+
+enum {
+	ASK_URLS = 500, /* of one question to the book */
+};
+
+/* The next @count paths, whose copies are in @arena. */
+static int take_paths(struct paths *paths, size_t *at, struct arena *arena,
+		      struct slice *out, size_t count, struct cah_error *err)
+{
+	arena_reset(arena);
+	for (size_t i = 0; i < count; i++) {
+		struct slice url = paths_next(paths, at);
+		char *copy = arena_alloc(arena, url.len + 1);
+		if (copy == NULL)
+			return cah_fail(err, CAH_ENOMEM, "out of memory");
+		if (url.len > 0)
+			memcpy(copy, url.data, url.len);
+		out[i] = (struct slice){copy, url.len};
+	}
+	return CAH_OK;
+}
 
 static int add_paths(struct import *im, size_t *at, size_t count,
 		     int64_t *added, struct cah_error *err)
 {
-	for (size_t i = 0; i < count; i++) {
-		bool is_added;
-		int rc = store_import_add(im->store, paths_next(im->paths, at),
-					  &is_added, err);
-		if (rc != CAH_OK)
-			return rc;
-		*added += is_added ? 2 : 0;
+	struct slice urls[ASK_URLS];
+	struct arena *arena;
+	int rc = arena_new(&arena, ASK_URLS * (size_t)PATHS_LINE_MAX * 2, err);
+	for (size_t done = 0, n = 0; done < count && rc == CAH_OK; done += n) {
+		size_t new = 0;
+		n = count - done < ASK_URLS ? count - done : ASK_URLS;
+		rc = take_paths(im->paths, at, arena, urls, n, err);
+		if (rc == CAH_OK)
+			rc = store_import_add_all(im->store, urls, n, &new,
+						  err);
+		*added += 2 * (int64_t) new;
 	}
-	return CAH_OK;
+	arena_free(arena);
+	return rc;
 }
 
 static int add_batch(struct import *im, size_t *at, size_t count,

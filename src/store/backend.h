@@ -213,6 +213,13 @@ struct backend {
 	int (*save)(struct store *store, const struct changes *changes,
 		    struct cah_error *err);
 
+	/* Adds those of @urls that are not there, from id @first on in their
+	 * order, each with its two jobs; *added of them. NULL: by single
+	 * statements (job.c). */
+	int (*add_wats)(struct store *store, const struct slice *urls,
+			size_t count, int64_t first, size_t *added,
+			struct cah_error *err);
+
 	/* Whether the last transaction failed because of another tracker's, and
 	 * may succeed when done again. NULL: never. */
 	bool (*was_conflict)(struct store *store);

@@ -80,30 +80,67 @@ int store_import_begin(struct store *store, struct cah_error *err)
 	return rc == CAH_OK ? rc : store_end(store, rc, err);
 }
 
-int store_import_add(struct store *store, struct slice url, bool *added,
-		     struct cah_error *err)
+static int add_wat(struct store *store, struct slice url, int64_t wat,
+		   bool *added, struct cah_error *err)
 {
 	*added = false;
-	int rc = store_check_text(url, STORE_URL_MAX, "the URL", err);
-	if (rc != CAH_OK)
-		return rc;
-	int64_t wat;
-	rc = store_count_get(store, COUNT_WATS, &wat, err);
-	if (rc != CAH_OK)
-		return rc;
-	rc = store_start(store, STMT_WAT_FIND, STORE_ARGS(arg_text(url)), err);
+	int rc = store_start(store, STMT_WAT_FIND, STORE_ARGS(arg_text(url)),
+			     err);
 	if (rc != 0)
 		return rc < 0 ? rc : CAH_OK;
-	store->has_changed = true;
 	rc = store_run(store, STMT_WAT_ADD,
 		       STORE_ARGS(arg_int(wat), arg_text(url)), err);
 	if (rc != CAH_OK)
 		return rc;
 	*added = true;
-	store_count(store, COUNT_WATS, 1);
-	store_count(store, COUNT_JOBS + JOB_OPEN, 2);
 	return store_run(store, STMT_WAT_JOBS_ADD,
 			 STORE_ARGS(arg_int(2 * wat + 1)), err);
+}
+
+static int add_one_by_one(struct store *store, const struct slice *urls,
+			  size_t count, int64_t first, size_t *added,
+			  struct cah_error *err)
+{
+	int rc = CAH_OK;
+	for (size_t i = 0; i < count && rc == CAH_OK; i++) {
+		bool is_added;
+		rc = add_wat(store, urls[i], first + (int64_t)*added, &is_added,
+			     err);
+		*added += is_added;
+	}
+	return rc;
+}
+
+int store_import_add_all(struct store *store, const struct slice *urls,
+			 size_t count, size_t *added, struct cah_error *err)
+{
+	int64_t first;
+	int rc = CAH_OK;
+	*added = 0;
+	for (size_t i = 0; i < count && rc == CAH_OK; i++)
+		rc = store_check_text(urls[i], STORE_URL_MAX, "the URL", err);
+	if (rc == CAH_OK)
+		rc = store_count_get(store, COUNT_WATS, &first, err);
+	if (rc != CAH_OK)
+		return rc;
+	store->has_changed = true;
+	if (store->backend->add_wats != NULL)
+		rc = store->backend->add_wats(store, urls, count, first, added,
+					      err);
+	else
+		rc = add_one_by_one(store, urls, count, first, added, err);
+	store_count(store, COUNT_WATS, (int64_t)*added);
+	store_count(store, COUNT_JOBS + JOB_OPEN, 2 * (int64_t)*added);
+	return rc;
+}
+
+int store_import_add(struct store *store, struct slice url, bool *added,
+		     struct cah_error *err)
+{
+	size_t count;
+	int rc = store_import_add_all(store, &url, 1, &count, err);
+	*added = count > 0;
+	return rc;
 }
 
 int store_import_end(struct store *store, struct cah_error *err)

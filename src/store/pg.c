@@ -232,6 +232,7 @@ static const struct backend backend = {
 	.rollback = rollback,
 	.load = pg_load,
 	.save = pg_save,
+	.add_wats = pg_add_wats,
 	.was_conflict = was_conflict,
 	.start = start,
 	.next = next,

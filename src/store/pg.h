@@ -169,6 +169,9 @@ const char *pg_value(const struct pg *pg, int stmt, int column);
 
 CAH_MUST_CHECK int pg_load(struct store *store, const struct wants *wants,
 			   struct cah_error *err);
+CAH_MUST_CHECK int pg_add_wats(struct store *store, const struct slice *urls,
+			       size_t count, int64_t first, size_t *added,
+			       struct cah_error *err);
 CAH_MUST_CHECK int pg_save(struct store *store, const struct changes *changes,
 			   struct cah_error *err);
 

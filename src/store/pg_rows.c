@@ -196,6 +196,30 @@ int pg_load(struct store *store, const struct wants *wants,
 
 /* ---- writing ---- */
 
+int pg_add_wats(struct store *store, const struct slice *urls, size_t count,
+		int64_t first, size_t *added, struct cah_error *err)
+{
+	struct pg *pg = pg_of(store);
+	struct buf array;
+	buf_init(&array, PG_ARRAY_MAX);
+	(void)buf_add_byte(&array, '{');
+	for (size_t i = 0; i < count; i++)
+		add_text(&array, urls[i]);
+	(void)buf_add_byte(&array, '}');
+	int rc = buf_check(&array, "URLs", err);
+	if (rc == CAH_OK)
+		rc = pg_send(
+			pg, PG_ROWS, PG_ADD_WATS,
+			STORE_ARGS(arg_text(buf_slice(&array)), arg_int(first)),
+			err);
+	if (rc == CAH_OK)
+		rc = pg_settle(pg, err);
+	if (rc == CAH_OK)
+		*added = (size_t)number_of(pg, PG_ADD_WATS, 0);
+	buf_fini(&array);
+	return rc;
+}
+
 static int save_jobs(struct pg *pg, const struct changes *changes,
 		     struct cah_error *err)
 {

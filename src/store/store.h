@@ -226,6 +226,11 @@ CAH_MUST_CHECK int store_import_begin(struct store *store,
 				      struct cah_error *err);
 CAH_MUST_CHECK int store_import_add(struct store *store, struct slice url,
 				    bool *added, struct cah_error *err);
+/* The same for many, of which *added are new: a database far away is asked once
+ * for all. */
+CAH_MUST_CHECK int store_import_add_all(struct store *store,
+					const struct slice *urls, size_t count,
+					size_t *added, struct cah_error *err);
 CAH_MUST_CHECK int store_import_end(struct store *store, struct cah_error *err);
 void store_import_abort(struct store *store);
 

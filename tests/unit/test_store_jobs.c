@@ -70,6 +70,33 @@ static void import__takes_all_back_when_aborted(void **state)
 	assert_string_equal(book_job(b, 11).url, "new");
 }
 
+static void import__of_many_keeps_their_order(void **state)
+{
+	struct book *b = *state;
+	const struct slice urls[] = {
+		SLICE("z\\"),     SLICE("https://x/1.wat.gz"),
+		SLICE("b{,}"),    SLICE("z\\"),
+		SLICE("a \"b\""), SLICE("NULL"),
+	};
+	const struct slice bad[] = {SLICE("new"), SLICE("")};
+	size_t added;
+	OK(store_import_begin(b->store, NULL));
+	OK(store_import_add_all(b->store, urls, 6, &added, NULL));
+	assert_int_equal(added, 4);
+	OK(store_import_add_all(b->store, urls, 6, &added, NULL));
+	assert_int_equal(added, 0);
+	OK(store_import_add_all(b->store, urls, 0, &added, NULL));
+	assert_int_equal(added, 0);
+	assert_int_equal(store_import_add_all(b->store, bad, 2, &added, NULL),
+			 CAH_EINVALID);
+	OK(store_import_end(b->store, NULL));
+	book_states(b, 2 * WATS + 8, 0, 0, 0, 0);
+	assert_string_equal(book_job(b, 2 * WATS + 1).url, "z\\");
+	assert_string_equal(book_job(b, 2 * WATS + 4).url, "b{,}");
+	assert_string_equal(book_job(b, 2 * WATS + 5).url, "a \"b\"");
+	assert_string_equal(book_job(b, 2 * WATS + 8).url, "NULL");
+}
+
 static void take__goes_by_number_and_gives_back_first(void **state)
 {
 	struct book *b = *state;
@@ -389,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(import__numbers_the_halves_of_each_wat),
 		TEST(import__takes_all_back_when_aborted),
+		TEST(import__of_many_keeps_their_order),
 		TEST(take__goes_by_number_and_gives_back_first),
 		TEST(take__goes_round),
 		TEST(take__gives_each_job_to_one),
