@@ -6,7 +6,6 @@
 #include "base/fail.h"
 #include "base/siphash.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +26,6 @@ struct buckets {
 	size_t set_mask;
 	struct siphash_key key;
 	int64_t step_ns[BUCKET_KIND_COUNT]; /* a token's time; 0: no limit */
-	pthread_mutex_t lock;
 };
 
 int buckets_new(struct buckets **out, size_t places,
@@ -49,7 +47,6 @@ int buckets_new(struct buckets **out, size_t places,
 	siphash_key_new(&b->key);
 	for (int k = 0; k < BUCKET_KIND_COUNT; k++)
 		b->step_ns[k] = per_min[k] > 0 ? minute_ns / per_min[k] : 0;
-	(void)pthread_mutex_init(&b->lock, NULL);
 	*out = b;
 	return CAH_OK;
 }
@@ -58,7 +55,6 @@ void buckets_free(struct buckets *buckets)
 {
 	if (buckets == NULL)
 		return;
-	pthread_mutex_destroy(&buckets->lock);
 	free(buckets->places);
 	free(buckets);
 }
@@ -105,7 +101,6 @@ int64_t buckets_take(struct buckets *buckets, const struct peer *peer,
 	if (step_ns == 0)
 		return 0;
 	struct peer class = peer_class(peer);
-	pthread_mutex_lock(&buckets->lock);
 	struct place *set = set_of(buckets, &class);
 	struct place *place = find(set, &class);
 	if (place == NULL)
@@ -116,7 +111,6 @@ int64_t buckets_take(struct buckets *buckets, const struct peer *peer,
 	int64_t wait_ns = full_ns + step_ns - now_ns - minute_ns;
 	if (wait_ns <= 0)
 		place->full_ns[kind] = full_ns + step_ns;
-	pthread_mutex_unlock(&buckets->lock);
 	return wait_ns <= 0 ? 0 : (wait_ns + second_ns - 1) / second_ns;
 }
 
@@ -124,9 +118,7 @@ void buckets_put(struct buckets *buckets, const struct peer *peer,
 		 enum bucket_kind kind)
 {
 	struct peer class = peer_class(peer);
-	pthread_mutex_lock(&buckets->lock);
 	struct place *place = find(set_of(buckets, &class), &class);
 	if (place != NULL && place->full_ns[kind] > buckets->step_ns[kind])
 		place->full_ns[kind] -= buckets->step_ns[kind];
-	pthread_mutex_unlock(&buckets->lock);
 }

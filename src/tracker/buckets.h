@@ -1,5 +1,5 @@
 /* buckets.h: how many requests an address may make: token buckets, some for
- * each address, in memory that does not grow. Any thread; no clock.
+ * each address, in memory that does not grow. One owner; no clock.
  *
  * A bucket of N holds N and gets N a minute: a minute's worth may come at once.
  * A full bucket is the same as none, so only what was taken from needs a place.

@@ -6,7 +6,6 @@
 #include "base/fail.h"
 #include "base/table.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -38,7 +37,6 @@ struct guard {
 	struct list steps[STEPS];
 	int64_t count; /* without those hung up */
 	struct table *by_class;
-	pthread_mutex_t lock;
 };
 
 static void shut_down(int fd)
@@ -60,7 +58,6 @@ int guard_new(struct guard **out, const struct guard_limits *limits,
 		return cah_fail(err, CAH_ENOMEM, "guard");
 	guard->limits = *limits;
 	guard->hang_up = hang_up != NULL ? hang_up : shut_down;
-	(void)pthread_mutex_init(&guard->lock, NULL);
 	int rc = table_new(&guard->by_class,
 			   2 * (size_t)guard_conns_max(limits), err);
 	if (rc != CAH_OK) {
@@ -84,7 +81,6 @@ void guard_free(struct guard *guard)
 		}
 	}
 	table_free(guard->by_class);
-	pthread_mutex_destroy(&guard->lock);
 	free(guard);
 }
 
@@ -166,9 +162,7 @@ bool guard_admits(struct guard *guard, const struct peer *peer, bool is_proxy)
 	int64_t max = guard->limits.max_per_address;
 	if (max == 0 || is_proxy)
 		return true;
-	pthread_mutex_lock(&guard->lock);
 	int64_t count = count_of(guard, peer);
-	pthread_mutex_unlock(&guard->lock);
 	return count < max + GUARD_TOLD_PER_ADDRESS;
 }
 
@@ -184,7 +178,6 @@ struct guard_conn *guard_open(struct guard *guard, int fd,
 	conn->is_proxy = is_proxy;
 	conn->since_ms = now_ms;
 	int64_t max = guard->limits.max_per_address;
-	pthread_mutex_lock(&guard->lock);
 	if (!is_proxy)
 		change_count(guard, peer, 1);
 	if (guard->count >= guard->limits.max && !make_place(guard, now_ms))
@@ -193,7 +186,6 @@ struct guard_conn *guard_open(struct guard *guard, int fd,
 		conn->welcome = GUARD_CROWDED;
 	guard->count++;
 	put_in(guard, conn, GUARD_HEAD);
-	pthread_mutex_unlock(&guard->lock);
 	return conn;
 }
 
@@ -201,13 +193,11 @@ void guard_close(struct guard *guard, struct guard_conn *conn)
 {
 	if (conn == NULL)
 		return;
-	pthread_mutex_lock(&guard->lock);
 	if (conn->step != GUARD_HUNG_UP)
 		guard->count--;
 	if (!conn->is_proxy)
 		change_count(guard, &conn->peer, -1);
 	take_out(guard, conn);
-	pthread_mutex_unlock(&guard->lock);
 	free(conn);
 }
 
@@ -231,23 +221,19 @@ void guard_enter(struct guard *guard, struct guard_conn *conn,
 {
 	if (conn == NULL)
 		return;
-	pthread_mutex_lock(&guard->lock);
 	if (conn->step != GUARD_HUNG_UP) {
 		take_out(guard, conn);
 		conn->since_ms = now_ms;
 		conn->bytes = bytes;
 		put_in(guard, conn, step);
 	}
-	pthread_mutex_unlock(&guard->lock);
 }
 
 void guard_received(struct guard *guard, struct guard_conn *conn, int64_t len)
 {
 	if (conn == NULL)
 		return;
-	pthread_mutex_lock(&guard->lock);
 	conn->bytes += len;
-	pthread_mutex_unlock(&guard->lock);
 }
 
 /* How long it may be in its step; 0: for ever. */
@@ -294,11 +280,8 @@ static int64_t look_at(struct guard *guard, enum guard_step step,
 
 int64_t guard_look(struct guard *guard, int64_t now_ms)
 {
-	pthread_mutex_lock(&guard->lock);
-	int64_t ended = look_at(guard, GUARD_IDLE, now_ms) +
-			look_at(guard, GUARD_HEAD, now_ms) +
-			look_at(guard, GUARD_BODY, now_ms) +
-			look_at(guard, GUARD_ANSWER, now_ms);
-	pthread_mutex_unlock(&guard->lock);
-	return ended;
+	return look_at(guard, GUARD_IDLE, now_ms) +
+	       look_at(guard, GUARD_HEAD, now_ms) +
+	       look_at(guard, GUARD_BODY, now_ms) +
+	       look_at(guard, GUARD_ANSWER, now_ms);
 }

@@ -2,7 +2,7 @@
  * sends or reads a byte now and then is never idle to the HTTP library, so each
  * step of a request has a time of its own here; whoever needs longer is hung up
  * on. Where connections are used up, those that wait between two requests go
- * first, the longest waiting one before the others. Any thread; no clock. */
+ * first, the longest waiting one before the others. One owner; no clock. */
 #ifndef TRACKER_GUARD_H
 #define TRACKER_GUARD_H
 

@@ -7,7 +7,6 @@
 #include "base/fail.h"
 #include "base/table.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +36,6 @@ struct live {
 	struct table *by_class; /* workers and places kept */
 	int64_t max_per_address;
 	int64_t idle_s;
-	pthread_mutex_t lock;
 };
 
 int live_new(struct live **out, int64_t max_per_address, int64_t idle_s,
@@ -50,7 +48,6 @@ int live_new(struct live **out, int64_t max_per_address, int64_t idle_s,
 	live->free = live->first = live->last = (uint32_t)NONE;
 	live->max_per_address = max_per_address;
 	live->idle_s = idle_s;
-	(void)pthread_mutex_init(&live->lock, NULL);
 	int rc = table_new(&live->by_token, LIVE_WORKERS_MAX, err);
 	if (rc == CAH_OK)
 		rc = table_new(&live->by_class, 2 * (size_t)LIVE_WORKERS_MAX,
@@ -69,7 +66,6 @@ void live_free(struct live *live)
 		return;
 	table_free(live->by_token);
 	table_free(live->by_class);
-	pthread_mutex_destroy(&live->lock);
 	free(live->entries);
 	free(live);
 }
@@ -187,21 +183,17 @@ static void insert(struct live *live, struct slice token,
 bool live_reserve(struct live *live, const struct peer *peer, int64_t now_s)
 {
 	struct peer class = peer_class(peer);
-	pthread_mutex_lock(&live->lock);
 	drop_gone(live, now_s);
 	bool has_place = count_of(live, &class) < live->max_per_address;
 	if (has_place)
 		has_place = change_count(live, &class, 1);
-	pthread_mutex_unlock(&live->lock);
 	return has_place;
 }
 
 void live_release(struct live *live, const struct peer *peer)
 {
 	struct peer class = peer_class(peer);
-	pthread_mutex_lock(&live->lock);
 	(void)change_count(live, &class, -1);
-	pthread_mutex_unlock(&live->lock);
 }
 
 /* The entry of a token; false where it has none. */
@@ -222,7 +214,6 @@ void live_add(struct live *live, struct slice token, const struct peer *peer,
 	uint32_t index;
 	if (token.len == 0 || token.len > LIVE_TOKEN_MAX)
 		return;
-	pthread_mutex_lock(&live->lock);
 	drop_gone(live, now_s);
 	bool is_known = look_up(live, token, &index);
 	if (is_known &&
@@ -236,35 +227,28 @@ void live_add(struct live *live, struct slice token, const struct peer *peer,
 	} else {
 		insert(live, token, &class, now_s);
 	}
-	pthread_mutex_unlock(&live->lock);
 }
 
 void live_touch(struct live *live, struct slice token, int64_t now_s)
 {
 	uint32_t index;
-	pthread_mutex_lock(&live->lock);
 	if (look_up(live, token, &index)) {
 		unlink_entry(live, &live->entries[index]);
 		append(live, index, now_s);
 	}
-	pthread_mutex_unlock(&live->lock);
 }
 
 void live_remove(struct live *live, struct slice token)
 {
 	uint32_t index;
-	pthread_mutex_lock(&live->lock);
 	if (look_up(live, token, &index))
 		drop(live, index);
-	pthread_mutex_unlock(&live->lock);
 }
 
 int64_t live_count(struct live *live, const struct peer *peer, int64_t now_s)
 {
 	struct peer class = peer_class(peer);
-	pthread_mutex_lock(&live->lock);
 	drop_gone(live, now_s);
 	int64_t count = count_of(live, &class);
-	pthread_mutex_unlock(&live->lock);
 	return count;
 }

@@ -1,4 +1,4 @@
-/* live.h: how many live workers an address has. Any thread; no clock.
+/* live.h: how many live workers an address has. One owner; no clock.
  *
  * Kept in memory only: addresses of people have no business in the book, which
  * is backed up and handed on. So a tracker that has just started, and each of
