@@ -97,8 +97,8 @@ static struct tasks_args settings = {
 };
 
 static const struct opt opts[] = {
-	{"store", "URI", "the tracker's book, sqlite:FILE", OPT_TEXT,
-	 &settings.store_uri, 0, 0},
+	{"store", "URI", "the tracker's book: sqlite:FILE, postgresql://...",
+	 OPT_TEXT, &settings.store_uri, 0, 0},
 	{"state", "STATE", "list only: open, leased, done", OPT_TEXT,
 	 &settings.state_name, 0, 0},
 	{"stage", "LETTER", "list: only of this stage; results: what it gave",

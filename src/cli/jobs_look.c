@@ -41,7 +41,7 @@ static void print_job(const struct job *job)
 	if (job->gpu_url[0] != '\0')
 		printf("gpu url   %s\nmade by   %s\n", job->gpu_url,
 		       job->made_by);
-	if (job->state == JOB_DONE)
+	if (job->done_by[0] != '\0')
 		printf("pairs     %lld\ndone by   %s\n", (long long)job->pairs,
 		       job->done_by);
 }

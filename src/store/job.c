@@ -263,14 +263,13 @@ int store_completed(struct store *store, const struct slice *addresses,
 
 /* ---- by the organiser's hand ---- */
 
-/* Who holds it, or NULL. A holder is never gone before its job is open. */
-static int find_holder(struct store *store, struct worker_row **out,
-		       const struct job_row *row, struct cah_error *err)
+int job_find_holder(struct store *store, struct worker_row **out, int64_t id,
+		    struct cah_error *err)
 {
 	*out = NULL;
-	if (row->holder == 0)
+	if (id == 0)
 		return CAH_OK;
-	int rc = map_worker_of_id(store, out, row->holder, err);
+	int rc = map_worker_of_id(store, out, id, err);
 	return rc == CAH_ETIMEDOUT ? CAH_OK : rc;
 }
 
@@ -280,7 +279,7 @@ static int reset(struct store *store, int64_t number, struct cah_error *err)
 	struct worker_row *holder = NULL;
 	int rc = map_job(store, &row, number, err);
 	if (rc == CAH_OK)
-		rc = find_holder(store, &holder, row, err);
+		rc = job_find_holder(store, &holder, row->holder, err);
 	if (rc != CAH_OK)
 		return rc;
 	if (holder != NULL)
@@ -326,13 +325,13 @@ static int close_all(struct store *store, const int64_t *numbers, size_t count,
 	for (size_t i = 0; i < count && rc == CAH_OK; i++) {
 		rc = map_job(store, &row, numbers[i], err);
 		if (rc == CAH_OK)
-			rc = find_holder(store, &holder, row, err);
+			rc = job_find_holder(store, &holder, row->holder, err);
 	}
 	for (size_t i = 0; i < count && rc == CAH_OK; i++) {
 		/* From the map: no error is left. */
 		rc = map_job(store, &row, numbers[i], err);
 		if (rc == CAH_OK)
-			rc = find_holder(store, &holder, row, err);
+			rc = job_find_holder(store, &holder, row->holder, err);
 		if (rc != CAH_OK || row->state == JOB_DONE)
 			continue;
 		if (holder != NULL)

@@ -131,9 +131,11 @@ static int commit(struct store *store, struct cah_error *err)
 {
 	struct pg *pg = pg_of(store);
 	int rc = pg_send(pg, PG_EXECUTE, STMT_COMMIT, NULL, 0, err);
-	/* The end of a read is of no interest to anybody. */
+	/* How a read ended is of no interest to anybody; but that it ends: its
+	 * view of the book keeps the server from cleaning up, and a tracker
+	 * that stands in one is cut off. */
 	if (rc == CAH_OK && !pg->is_write && !pg->is_spoilt)
-		return CAH_OK;
+		return pg_hand_over(pg, err);
 	/* An answer that is lost leaves open whether it was done: that is no
 	 * success. */
 	if (rc == CAH_OK)
@@ -278,11 +280,16 @@ static int init(struct pg *pg, const char *uri, struct cah_error *err)
 		say_where(&where, options);
 	if (rc == CAH_OK)
 		rc = buf_check(&where, "the store's URI", err);
-	if (rc == CAH_OK)
+	if (rc == CAH_OK) {
 		rc = store_init(&pg->store, &backend, where.data, err);
-	if (rc == CAH_OK && (pg->uri = strdup(uri)) == NULL) {
-		store_fini(&pg->store);
-		rc = cah_fail(err, CAH_ENOMEM, "%s: out of memory", uri);
+		pg->uri = strdup(uri);
+		if (rc == CAH_OK && pg->uri == NULL)
+			rc = cah_fail(err, CAH_ENOMEM, "%s: out of memory",
+				      where.data);
+		if (rc != CAH_OK) {
+			free(pg->uri);
+			store_fini(&pg->store);
+		}
 	}
 	buf_fini(&where);
 	PQconninfoFree(options);

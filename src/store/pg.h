@@ -156,6 +156,10 @@ CAH_MUST_CHECK int pg_send(struct pg *pg, enum pg_kind kind, int stmt,
 CAH_MUST_CHECK int pg_send_text(struct pg *pg, enum pg_kind kind,
 				const char *sql, struct cah_error *err);
 
+/* Lets the server do all that was sent, which the library may have kept back;
+ * waits for nothing. */
+CAH_MUST_CHECK int pg_hand_over(struct pg *pg, struct cah_error *err);
+
 /* Waits for the answers to all that was sent. */
 int pg_settle(struct pg *pg, struct cah_error *err);
 

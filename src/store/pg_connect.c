@@ -139,6 +139,7 @@ int pg_claim(struct store *store, struct cah_error *err)
 		if (pg->db != NULL && PQenterPipelineMode(pg->db) != 1)
 			pg_disconnect(pg);
 	}
+	pg->is_tracker = store->has_clock = rc == CAH_OK;
 	pthread_mutex_unlock(&store->lock);
 	return rc;
 }

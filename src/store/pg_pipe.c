@@ -244,18 +244,22 @@ static int take_in(struct pg *pg, const struct pg_sent *sent, PGresult *result,
 	return rc;
 }
 
-int pg_settle(struct pg *pg, struct cah_error *err)
+int pg_hand_over(struct pg *pg, struct cah_error *err)
 {
 	int rc = check_connected(pg, err);
+	if (rc != CAH_OK || !pg->must_sync)
+		return rc;
+	/* Sends what was kept back, too. */
+	if (PQpipelineSync(pg->db) != 1)
+		return refused(pg, err);
+	return expect(pg, PG_SYNC, STMT_COUNT, err);
+}
+
+int pg_settle(struct pg *pg, struct cah_error *err)
+{
+	int rc = pg_hand_over(pg, err);
 	if (rc != CAH_OK)
 		return rc;
-	if (pg->must_sync) {
-		if (PQpipelineSync(pg->db) != 1)
-			return refused(pg, err);
-		rc = expect(pg, PG_SYNC, STMT_COUNT, err);
-		if (rc != CAH_OK)
-			return rc;
-	}
 	int64_t deadline_ms = clock_now_ms() + PG_ANSWER_MS;
 	while (pg->sent_at < pg->sent_count) {
 		const struct pg_sent sent = pg->sent[pg->sent_at];

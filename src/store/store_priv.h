@@ -169,6 +169,12 @@ void job_rebook(struct store *store, struct job_row *row);
 /* The job is open and nobody had it; between the two. */
 void job_clear(struct job_row *row);
 
+/* Who holds it, by the worker's id; NULL for 0. A worker is never gone before
+ * what it holds is open: where that is not so, the organiser's hand can put it
+ * right. */
+CAH_MUST_CHECK int job_find_holder(struct store *store, struct worker_row **out,
+				   int64_t id, struct cah_error *err);
+
 /* Whoever held it gave up; rebooks. */
 void job_give_back(struct store *store, struct job_row *row);
 

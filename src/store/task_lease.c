@@ -237,8 +237,8 @@ static int reset(struct store *store, int64_t number, struct cah_error *err)
 	struct worker_row *worker = NULL;
 	struct task_row old = {0};
 	int rc = task_load(store, &old, number, err);
-	if (rc == CAH_OK && old.holder != 0)
-		rc = map_worker_of_id(store, &worker, old.holder, err);
+	if (rc == CAH_OK)
+		rc = job_find_holder(store, &worker, old.holder, err);
 	if (rc != CAH_OK)
 		return rc;
 	struct task_row row = {.number = number, .state = TASK_OPEN};

@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct store *other_of(struct book *b)
 {
@@ -182,6 +183,37 @@ static void connection__is_made_again(void **state)
 	assert_int_equal(pg_of(b->store)->slot, 1);
 }
 
+/* The server would end the connection of a tracker that stands in one. */
+static void read__leaves_no_transaction_open(void **state)
+{
+	struct book *b = *state;
+	int64_t open = 1;
+	OK(store_claim(b->store, NULL));
+	(void)book_job(b, 1);
+	for (int i = 0; i < 1000 && open > 0; i++) {
+		open = book_ask_sql(b->server,
+				    "SELECT count(*) FROM pg_stat_activity "
+				    "WHERE application_name = 'cah' "
+				    "AND state <> 'idle'");
+		usleep(5000);
+	}
+	assert_int_equal(open, 0);
+	(void)book_job(b, 1);
+}
+
+/* The 65th gets no slot, asked twice or not. */
+static void claim__that_failed_fails_again(void **state)
+{
+	struct book *b = *state;
+	PGconn *db = PQconnectdb(b->uri);
+	PQclear(PQexec(db, "SELECT pg_advisory_lock(current_schema()"
+			   "::regnamespace::oid::int4, 1667301376 + 16 + slot) "
+			   "FROM generate_series(1, 64) AS slot"));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(store_claim(b->store, NULL), CAH_EUNAVAILABLE);
+	PQfinish(db);
+}
+
 static void run_cut(void *arg)
 {
 	struct book *b = arg;
@@ -267,6 +299,8 @@ int main(void)
 		TEST(leases__count_in_the_clock_of_the_book),
 		TEST(trackers__never_give_one_job_to_two),
 		TEST(group__is_run_again_after_a_conflict),
+		TEST(read__leaves_no_transaction_open),
+		TEST(claim__that_failed_fails_again),
 		TEST(connection__is_made_again),
 		TEST(connection__that_is_lost_half_way_is_no_success),
 		TEST(commit__waits_for_the_disk),
