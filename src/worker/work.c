@@ -12,7 +12,8 @@
 
 enum {
 	NAME_MAX_BYTES = 32,
-	LOG_EVERY_S = 30, /* between two lines where there is no terminal */
+	LOG_EVERY_S = 30,    /* between two lines where there is no terminal */
+	WAIT_TOLD_MS = 5000, /* a call that waits for so long is told of */
 };
 
 struct work {
@@ -24,6 +25,10 @@ struct work {
 	int64_t patience_ms; /* monotonic: calls to the tracker end then, where
 				not 0, instead of when cancel is set */
 	int failures;        /* in a row */
+	/* Of the thread that calls the tracker: when the call was first found
+	 * waiting, 0 where it was not; monotonic. */
+	int64_t waits_since_ms;
+	bool is_wait_told;
 
 	/* while a shard runs */
 	char name[NAME_MAX_BYTES];
@@ -41,10 +46,31 @@ static void begin_goodbye(struct work *w)
 		w->patience_ms = clock_now_ms() + WORK_GOODBYE_MS;
 }
 
+/* To be called before each call to the tracker. */
+static void begin_call(struct work *w)
+{
+	w->waits_since_ms = 0;
+	w->is_wait_told = false;
+}
+
+/* The client tries again for minutes without a word, which looks like a worker
+ * that hangs. */
+static void tell_wait(struct work *w)
+{
+	int64_t now_ms = clock_now_ms();
+	if (w->waits_since_ms == 0)
+		w->waits_since_ms = now_ms;
+	if (w->is_wait_told || now_ms - w->waits_since_ms < WAIT_TOLD_MS)
+		return;
+	w->is_wait_told = true;
+	log_warn(w->options->log, "the tracker does not answer; trying again");
+}
+
 /* Asked by the client while a call blocks. */
 static int is_interrupted(void *arg)
 {
 	struct work *w = arg;
+	tell_wait(w);
 	if (w->is_reporting && cancel_is_set(w->cancel))
 		begin_goodbye(w);
 	if (w->patience_ms != 0)
@@ -76,7 +102,9 @@ static void *run_heartbeat(void *arg)
 		pthread_mutex_unlock(&w->lock);
 		/* Trackers take progress from anybody, so that does not tell
 		 * whether the worker is still known. */
+		begin_call(w);
 		int rc = cah_client_log(w->client, text, NULL);
+		begin_call(w);
 		if (rc == CAH_OK)
 			rc = cah_client_is_alive(w->client, &is_alive, NULL);
 		if (rc == CAH_ETIMEDOUT || (rc == CAH_OK && !is_alive)) {
@@ -117,6 +145,7 @@ static int begin_anew(struct work *w, struct cah_error *err)
 				"the tracker forgot this worker %d times "
 				"before a job was done",
 				w->failures);
+	begin_call(w);
 	return cah_client_recreate(w->client, err);
 }
 
@@ -159,6 +188,7 @@ static int report(struct work *w, const struct pipeline_work *job,
 		  const struct pipeline_result *result, struct cah_error *err)
 {
 	w->is_reporting = true;
+	begin_call(w);
 	int rc = cah_client_complete(w->client, result->kept, NULL, err);
 	w->is_reporting = false;
 	if (rc == CAH_ETIMEDOUT || rc == CAH_ENOJOB) {
@@ -198,6 +228,7 @@ static int after_failure(struct work *w, int rc, struct cah_error *err)
 		return rc;
 	/* The tracker shows this; the ancestors' word for it. */
 	struct cah_error unheard;
+	begin_call(w);
 	if (cah_client_log(w->client, "Crashed", &unheard) != CAH_OK)
 		log_debug(w->options->log, "progress: %s", unheard.text);
 	if (cancel_sleep(w->cancel, (long)WORK_PAUSE_MS << (w->failures - 1)))
@@ -255,6 +286,7 @@ static int do_jobs(struct work *w, struct cah_error *err)
 			return CAH_OK;
 		if (cancel_is_set(w->cancel))
 			return cah_fail(err, CAH_ECANCELLED, "stopped");
+		begin_call(w);
 		int rc = cah_client_new_job(w->client, err);
 		if (rc == CAH_ENOJOB)
 			return CAH_OK;
@@ -287,6 +319,7 @@ int work_run(const struct work_options *options, struct work_summary *out,
 		rc = do_jobs(&w, err);
 		begin_goodbye(&w);
 		struct cah_error bye;
+		begin_call(&w);
 		if (cah_client_bye(w.client, &bye) != CAH_OK)
 			log_debug(options->log, "goodbye: %s", bye.text);
 	}

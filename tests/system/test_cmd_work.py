@@ -292,6 +292,20 @@ def test_ctrl_c_ends_a_worker_whose_tracker_is_away(project, worker, web, tmp_pa
     assert leftovers(tmp_path / "out") == []
 
 
+def test_a_worker_whose_tracker_is_away_says_so(project, worker, web):
+    tracker = project()
+    web.gate = threading.Event()
+    process = worker(tracker, "--heartbeat", 1, "--retry", 7)
+    wait_for_image(web)
+    tracker.kill()
+    web.gate.set()
+    status, _, err = finish(process)
+    assert status == 1, err
+    said = [line for line in err.splitlines() if "does not answer" in line]
+    assert said, err
+    assert "level=warn" in said[0]
+
+
 def test_the_second_ctrl_c_ends_it_at_once(project, worker, web):
     tracker = project()
     web.gate = threading.Event()
