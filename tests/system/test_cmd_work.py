@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 from collections import Counter
 
 import numpy as np
@@ -491,6 +492,21 @@ def test_results_as_json(project, worker, web, tmp_path):
     assert report["kept"] == len(rows(tmp_path / "out"))
     assert sum(report["fates"].values()) == report["candidates"]
     assert all(json.loads(line)["msg"] for line in err.splitlines())
+
+
+def test_drops_what_is_blocked(project, worker, web, tmp_path):
+    tracker = project()
+    hosts = tmp_path / "hosts"
+    urls = [t["url"] for t in web.truth if t["want"] == "kept"]
+    names = {urllib.parse.urlsplit(url).hostname for url in urls}
+    hosts.write_text("\n".join(names))
+    status, out, err = finish(
+        worker(tracker, "--json", "--jobs", 1, "--block-hosts", hosts)
+    )
+    assert status == 0, err
+    report = json.loads(out)
+    assert report["kept"] == 0
+    assert report["fates"]["blocked_host"] > 50
 
 
 def test_quiet_says_nothing(project, worker, web):

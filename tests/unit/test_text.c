@@ -1,11 +1,14 @@
 #include "wat/text.h"
 
+#include "base/utf8.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 #include <stdlib.h>
+#include <uninorm.h>
 
 struct row {
 	const char *raw, *clean;
@@ -25,6 +28,42 @@ static void check(const struct row *rows, size_t count)
 }
 
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof((rows)[0]))
+
+/* What is known of a character without the library must be what that says. */
+static void text__is_normalised_whatever_the_character(void **state)
+{
+	(void)state;
+	struct buf out;
+	buf_init(&out, 10000);
+	for (uint32_t cp = 0x80; cp < 0x110000; cp++) {
+		char raw[UTF8_MAX];
+		uint8_t nfc[64];
+		size_t len = sizeof(nfc);
+		if (cp >= 0xd800 && cp < 0xe000)
+			continue;
+		struct slice s = {raw, utf8_write(raw, cp)};
+		assert_int_equal(text_clean(&out, s), CAH_OK);
+		assert_non_null(u8_normalize(UNINORM_NFC, (const uint8_t *)raw,
+					     s.len, nfc, &len));
+		/* One that is taken out leaves nothing. */
+		if (out.len > 0)
+			assert_true(
+				slice_equal(buf_slice(&out),
+					    (struct slice){(char *)nfc, len}));
+	}
+	buf_fini(&out);
+}
+
+static void text__orders_marks(void **state)
+{
+	(void)state;
+	/* U+302E (class 224) and U+302A (218): Unicode 15, D108 */
+	static const struct row rows[] = {
+		{"\u3042\u302e\u302a", "\u3042\u302a\u302e"},
+		{"a\u0301\u0323", "\u1ea1\u0301"},
+	};
+	CHECK(rows);
+}
 
 static void text__decodes_references_as_attributes_do(void **state)
 {
@@ -215,6 +254,8 @@ static void rules__can_be_loosened(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text__is_normalised_whatever_the_character),
+		cmocka_unit_test(text__orders_marks),
 		cmocka_unit_test(text__decodes_references_as_attributes_do),
 		cmocka_unit_test(text__folds_white_space_of_all_kinds),
 		cmocka_unit_test(text__takes_out_what_nobody_sees),
