@@ -109,7 +109,7 @@ _Static_assert(sizeof(steps) / sizeof(steps[0]) == PG_SCHEMA_VERSION,
 _Static_assert(PG_LOCK_IMPORT == 1667301378, "as statements_pg.def has it");
 _Static_assert(JOB_OPEN == 0 && JOB_GPU_OPEN == 2 && JOB_DONE == 4 &&
 		       JOB_CHECK_OPEN == 5 && BOARD_PAIRS == 0 &&
-		       BOARD_CPU == 1 && COUNT_COUNT == 30,
+		       BOARD_CPU == 1 && COUNT_COUNT == 30 && WORKER_STAGE == 3,
 	       "as the schema and statements_pg.def have them");
 
 int pg_ask(struct pg *pg, int64_t *out, struct cah_error *err, const char *sql,

@@ -1,9 +1,117 @@
-/* What is no job, worker or leader of its own: the names of states and types,
- * the counts, the banner, and what may be text. */
-#include "store/store_priv.h"
-
+/* The open book: opening and closing it, what it is copied to, the names of
+ * states and types, what may be text, and the banner. */
 #include "base/fail.h"
+#include "base/table.h"
 #include "base/utf8.h"
+#include "store/pg.h"
+#include "store/sqlite.h"
+
+#include <stdlib.h>
+
+enum {
+	LEADERS_KNOWN = 100000, /* ids kept in memory */
+};
+
+/* ---- opening and closing ---- */
+
+int store_init(struct store *store, const struct backend *backend,
+	       const char *path, struct cah_error *err)
+{
+	store->backend = backend;
+	pthread_mutex_init(&store->lock, NULL);
+	store->path = strdup(path);
+	store->wants.tokens =
+		calloc(STORE_WANTS_MAX, sizeof(*store->wants.tokens));
+	if (store->path == NULL || store->wants.tokens == NULL)
+		return cah_fail(err, CAH_ENOMEM, "%s: out of memory", path);
+	siphash_key_new(&store->verify_secret);
+	int rc = map_init(&store->map, err);
+	return rc != CAH_OK ? rc
+			    : table_new(&store->leader_ids, LEADERS_KNOWN, err);
+}
+
+void store_fini(struct store *store)
+{
+	pthread_mutex_destroy(&store->lock);
+	table_free(store->leader_ids);
+	map_fini(&store->map);
+	free(store->wants.tokens);
+	free(store->path);
+}
+
+static int open_store(struct store **out, const char *uri, bool may_make,
+		      struct cah_error *err)
+{
+	*out = NULL;
+	if (strncmp(uri, "sqlite:", 7) == 0 && uri[7] != '\0')
+		return sqlite_open(out, uri + 7, may_make, err);
+	if (strncmp(uri, "postgresql://", 13) == 0 ||
+	    strncmp(uri, "postgres://", 11) == 0)
+		return pg_open(out, uri, may_make, err);
+	return cah_fail(err, CAH_EINVALID,
+			"'%s' is no store: sqlite:FILE and postgresql://... "
+			"are",
+			uri);
+}
+
+int store_open(struct store **out, const char *uri, struct cah_error *err)
+{
+	return open_store(out, uri, true, err);
+}
+
+int store_open_existing(struct store **out, const char *uri,
+			struct cah_error *err)
+{
+	return open_store(out, uri, false, err);
+}
+
+void store_close(struct store *store)
+{
+	if (store != NULL)
+		store->backend->close(store);
+}
+
+void store_set_deadline(struct store *store, int64_t deadline_ms)
+{
+	atomic_store(&store->deadline_ms, deadline_ms);
+}
+
+bool store_is_late(const struct store *store, int64_t at_ms)
+{
+	int64_t deadline_ms = atomic_load(&store->deadline_ms);
+	return deadline_ms != 0 && at_ms >= deadline_ms;
+}
+
+int store_claim(struct store *store, struct cah_error *err)
+{
+	return store->backend->claim(store, err);
+}
+
+int store_move(struct store *from, struct store *to, store_move_fn step,
+	       void *arg, struct cah_error *err)
+{
+	if (pg_is(from) || !pg_is(to))
+		return cah_fail(err, CAH_EINVALID,
+				"a book moves from SQLite to PostgreSQL only");
+	return pg_move(from, to, step, arg, err);
+}
+
+int store_backup(struct store *store, const char *path, store_backup_fn step,
+		 void *arg, struct cah_error *err)
+{
+	if (store->backend->backup == NULL)
+		return cah_fail(err, CAH_EINVALID,
+				"%s: only a file is backed up so; for a "
+				"PostgreSQL database there is pg_dump",
+				store->path);
+	int rc = store_begin_read(store, err);
+	if (rc != CAH_OK)
+		return rc;
+	rc = store->backend->backup(store, path, step, arg, err);
+	return store_end(store, rc, err);
+}
+
+/* ---- names ---- */
 
 static const char *const type_names[] = {"HYBRID", "CPU", "GPU", "a",
 					 "b",      "c",   "d",   "e"};
@@ -42,6 +150,8 @@ int store_job_state(struct slice name)
 	return -1;
 }
 
+/* ---- texts ---- */
+
 bool store_is_text(struct slice text, bool with_controls)
 {
 	/* Most of it is ASCII, and there may be millions of them. */
@@ -75,93 +185,6 @@ int store_check_text(struct slice text, size_t max, const char *what,
 				"%s is not UTF-8 or has control characters",
 				what);
 	return CAH_OK;
-}
-
-int store_count_get(struct store *store, int count, int64_t *out,
-		    struct cah_error *err)
-{
-	enum stmt s = STMT_COUNTS_GET;
-	if (!store->has_counts) {
-		int rc = store_start(store, s, NULL, 0, err);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
-			return cah_fail(err, CAH_EUNAVAILABLE,
-					"%s: its counts are gone", store->path);
-		for (int i = 0; i < COUNT_COUNT; i++)
-			store->counts[i] = store_int(store, s, i);
-		store->has_counts = true;
-	}
-	*out = store->counts[count] + store->deltas[count];
-	return CAH_OK;
-}
-
-static int read_task_counts(struct store *store, struct store_counts *out,
-			    struct cah_error *err)
-{
-	int rc =
-		store_count_get(store, COUNT_TASKS_DONE, &out->tasks_done, err);
-	for (int i = 0; i < STORE_STAGE_COUNT && rc == CAH_OK; i++) {
-		rc = store_count_get(store, COUNT_STAGE_WORKERS + i,
-				     &out->stage_workers[i], err);
-		if (rc == CAH_OK)
-			rc = store_count_get(store, COUNT_TASKS_OPEN + i,
-					     &out->tasks_open[i], err);
-		if (rc == CAH_OK)
-			rc = store_count_get(store, COUNT_TASKS_LEASED + i,
-					     &out->tasks_leased[i], err);
-	}
-	return rc;
-}
-
-static int read_counts(struct store *store, struct store_counts *out,
-		       int64_t wall_s, struct cah_error *err)
-{
-	int rc = store_count_get(store, COUNT_PAIRS, &out->pairs, err);
-	for (int i = 0; i < JOB_STATE_COUNT && rc == CAH_OK; i++)
-		rc = store_count_get(store, COUNT_JOBS + i, &out->jobs[i], err);
-	for (int i = 0; i < WORKER_TYPE_COUNT && rc == CAH_OK; i++)
-		rc = store_count_get(store, COUNT_WORKERS + i, &out->workers[i],
-				     err);
-	if (rc == CAH_OK)
-		rc = read_task_counts(store, out, err);
-	/* Those of calls before it in the group. */
-	if (rc == CAH_OK && store->map.has_minutes)
-		rc = save_all(store, err);
-	if (rc == CAH_OK)
-		rc = store_start(store, STMT_MINUTE_SUM,
-				 STORE_ARGS(arg_int(wall_s / 60)), err);
-	if (rc < 0)
-		return rc;
-	out->finished_last_hour = store_int(store, STMT_MINUTE_SUM, 0);
-	return CAH_OK;
-}
-
-int store_get_counts(struct store *store, struct store_counts *out,
-		     int64_t wall_s, struct cah_error *err)
-{
-	memset(out, 0, sizeof(*out));
-	int rc = store_begin_peek(store, err);
-	if (rc != CAH_OK)
-		return rc;
-	return store_end(store, read_counts(store, out, wall_s, err), err);
-}
-
-int store_job_count(struct store *store, int64_t *out, enum worker_type type,
-		    struct cah_error *err)
-{
-	int64_t checks = 0;
-	*out = 0;
-	int rc = store_begin_peek(store, err);
-	if (rc != CAH_OK)
-		return rc;
-	int state = type == WORKER_GPU ? JOB_GPU_OPEN : JOB_OPEN;
-	rc = store_count_get(store, COUNT_JOBS + state, out, err);
-	if (rc == CAH_OK && type == WORKER_HYBRID)
-		rc = store_count_get(store, COUNT_JOBS + JOB_CHECK_OPEN,
-				     &checks, err);
-	*out += checks;
-	return store_end(store, rc, err);
 }
 
 int store_banner_get(struct store *store, char out[STORE_URL_MAX + 1],

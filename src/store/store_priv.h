@@ -18,6 +18,8 @@ struct table;
 
 enum {
 	STORE_LOOK_MS = 200,
+	STORE_WANTS_MAX = 4096, /* tokens of a group; others are read when
+				   needed */
 };
 
 struct store {
@@ -53,17 +55,6 @@ struct store {
 };
 
 /* ---- transaction.c ---- */
-
-/* What every backend's open does first, its close last. @store is zeroed.
- * Errors: CAH_ENOMEM. */
-CAH_MUST_CHECK int store_init(struct store *store,
-			      const struct backend *backend, const char *path,
-			      struct cah_error *err);
-void store_fini(struct store *store);
-
-/* Whether at @at_ms (monotonic) nobody may wait for the database any more, as
- * far as is known now: a wait asks every STORE_LOOK_MS. */
-bool store_is_late(const struct store *store, int64_t at_ms);
 
 /* Opens a transaction, or takes part in the group's; the lock is held after
  * CAH_OK only. A read sees one moment of the book in all its statements, with
@@ -128,7 +119,7 @@ void store_text(struct store *store, enum stmt stmt, int column, char *out,
 /* Hands the database all that the map holds and it does not have. */
 CAH_MUST_CHECK int save_all(struct store *store, struct cah_error *err);
 
-/* ---- store.c ---- */
+/* ---- counts.c ---- */
 
 static inline void store_count(struct store *store, int count, int64_t delta)
 {
@@ -138,6 +129,19 @@ static inline void store_count(struct store *store, int count, int64_t delta)
 /* Reads a count, what this transaction changed included. */
 CAH_MUST_CHECK int store_count_get(struct store *store, int count, int64_t *out,
 				   struct cah_error *err);
+
+/* ---- store.c ---- */
+
+/* What every backend's open does first, its close last. @store is zeroed.
+ * Errors: CAH_ENOMEM. */
+CAH_MUST_CHECK int store_init(struct store *store,
+			      const struct backend *backend, const char *path,
+			      struct cah_error *err);
+void store_fini(struct store *store);
+
+/* Whether at @at_ms (monotonic) nobody may wait for the database any more, as
+ * far as is known now: a wait asks every STORE_LOOK_MS. */
+bool store_is_late(const struct store *store, int64_t at_ms);
 
 /* Whether it is UTF-8 (RFC 3629) without NUL; without any control characters
  * unless @with_controls. */

@@ -4,103 +4,14 @@
  * A call checks everything before it changes anything, so that one that fails
  * leaves the others of its group alone; only the database itself can fail half
  * way, and then nothing of the group may stay. */
-#include "base/arena.h"
 #include "base/fail.h"
-#include "base/table.h"
-#include "store/pg.h"
-#include "store/sqlite.h"
+#include "store/store_priv.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 enum {
-	LEADERS_KNOWN = 100000, /* ids kept in memory */
-	WANTS_MAX = 4096,       /* of one group; others are read when needed */
-	GROUP_TRIES = 8,        /* where another tracker is in the way */
+	GROUP_TRIES = 8, /* where another tracker is in the way */
 };
-
-/* ---- opening and closing ---- */
-
-int store_init(struct store *store, const struct backend *backend,
-	       const char *path, struct cah_error *err)
-{
-	store->backend = backend;
-	pthread_mutex_init(&store->lock, NULL);
-	store->path = strdup(path);
-	store->wants.tokens = calloc(WANTS_MAX, sizeof(*store->wants.tokens));
-	if (store->path == NULL || store->wants.tokens == NULL)
-		return cah_fail(err, CAH_ENOMEM, "%s: out of memory", path);
-	siphash_key_new(&store->verify_secret);
-	int rc = map_init(&store->map, err);
-	return rc != CAH_OK ? rc
-			    : table_new(&store->leader_ids, LEADERS_KNOWN, err);
-}
-
-void store_fini(struct store *store)
-{
-	pthread_mutex_destroy(&store->lock);
-	table_free(store->leader_ids);
-	map_fini(&store->map);
-	free(store->wants.tokens);
-	free(store->path);
-}
-
-static int open_store(struct store **out, const char *uri, bool may_make,
-		      struct cah_error *err)
-{
-	*out = NULL;
-	if (strncmp(uri, "sqlite:", 7) == 0 && uri[7] != '\0')
-		return sqlite_open(out, uri + 7, may_make, err);
-	if (strncmp(uri, "postgresql://", 13) == 0 ||
-	    strncmp(uri, "postgres://", 11) == 0)
-		return pg_open(out, uri, may_make, err);
-	return cah_fail(err, CAH_EINVALID,
-			"'%s' is no store: sqlite:FILE and postgresql://... "
-			"are",
-			uri);
-}
-
-int store_open(struct store **out, const char *uri, struct cah_error *err)
-{
-	return open_store(out, uri, true, err);
-}
-
-int store_open_existing(struct store **out, const char *uri,
-			struct cah_error *err)
-{
-	return open_store(out, uri, false, err);
-}
-
-void store_close(struct store *store)
-{
-	if (store != NULL)
-		store->backend->close(store);
-}
-
-void store_set_deadline(struct store *store, int64_t deadline_ms)
-{
-	atomic_store(&store->deadline_ms, deadline_ms);
-}
-
-bool store_is_late(const struct store *store, int64_t at_ms)
-{
-	int64_t deadline_ms = atomic_load(&store->deadline_ms);
-	return deadline_ms != 0 && at_ms >= deadline_ms;
-}
-
-int store_claim(struct store *store, struct cah_error *err)
-{
-	return store->backend->claim(store, err);
-}
-
-int store_move(struct store *from, struct store *to, store_move_fn step,
-	       void *arg, struct cah_error *err)
-{
-	if (pg_is(from) || !pg_is(to))
-		return cah_fail(err, CAH_EINVALID,
-				"a book moves from SQLite to PostgreSQL only");
-	return pg_move(from, to, step, arg, err);
-}
 
 /* ---- one transaction ---- */
 
@@ -236,21 +147,6 @@ int store_end(struct store *store, int rc, struct cah_error *err)
 	return rc;
 }
 
-int store_backup(struct store *store, const char *path, store_backup_fn step,
-		 void *arg, struct cah_error *err)
-{
-	if (store->backend->backup == NULL)
-		return cah_fail(err, CAH_EINVALID,
-				"%s: only a file is backed up so; for a "
-				"PostgreSQL database there is pg_dump",
-				store->path);
-	int rc = store_begin_read(store, err);
-	if (rc != CAH_OK)
-		return rc;
-	rc = store->backend->backup(store, path, step, arg, err);
-	return store_end(store, rc, err);
-}
-
 /* ---- groups ---- */
 
 static int run_group(struct store *store, bool is_write, store_group_fn run,
@@ -290,7 +186,8 @@ void store_want_worker(struct store *store, struct slice token)
 	struct slice copy;
 	/* All go out in one statement, which a bad one would spoil. */
 	if (!is_in_group(store) || token.len != STORE_TOKEN_LEN ||
-	    !store_is_text(token, false) || wants->token_count == WANTS_MAX ||
+	    !store_is_text(token, false) ||
+	    wants->token_count == STORE_WANTS_MAX ||
 	    map_text(&store->map, &copy, token, NULL) != CAH_OK)
 		return;
 	wants->tokens[wants->token_count++] = copy;
