@@ -36,7 +36,7 @@ struct choice {
 	struct buf secret;
 };
 
-static int parse_options(struct choice *c, int argc, char **argv)
+static void own_rows(struct opt *rows, struct choice *c)
 {
 	const struct opt own[OWN_OPTS] = {
 		{"listen", "ADDR:PORT",
@@ -78,8 +78,13 @@ static int parse_options(struct choice *c, int argc, char **argv)
 		{"quiet", NULL, "log errors only", OPT_FLAG, &c->is_quiet, 0,
 		 0},
 	};
+	memcpy(rows, own, sizeof(own));
+}
+
+static int parse_options(struct choice *c, int argc, char **argv)
+{
 	struct opt opts[OWN_OPTS + LIMIT_OPTS_COUNT];
-	memcpy(opts, own, sizeof(own));
+	own_rows(opts, c);
 	limit_opts_rows(opts + OWN_OPTS, &c->limits);
 	const struct opt_command command = {
 		.name = "tracker",

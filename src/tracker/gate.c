@@ -149,9 +149,9 @@ void gate_enter(struct gate *gate, struct guard_conn *conn,
 	guard_enter(gate->guard, conn, step, bytes, now_ms);
 }
 
-void gate_received(struct gate *gate, struct guard_conn *conn, size_t len)
+void gate_received(struct guard_conn *conn, size_t len)
 {
-	guard_received(gate->guard, conn, (int64_t)len);
+	guard_received(conn, (int64_t)len);
 }
 
 int64_t gate_look(struct gate *gate, int64_t now_ms)

@@ -33,7 +33,7 @@ void gate_close(struct gate *gate, struct guard_conn *conn);
 /* The connection's step, guard.h. */
 void gate_enter(struct gate *gate, struct guard_conn *conn,
 		enum guard_step step, int64_t bytes, int64_t now_ms);
-void gate_received(struct gate *gate, struct guard_conn *conn, size_t len);
+void gate_received(struct guard_conn *conn, size_t len);
 
 /* Hangs up on those who are too slow; returns how many. About once a second. */
 int64_t gate_look(struct gate *gate, int64_t now_ms);

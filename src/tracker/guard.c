@@ -229,7 +229,7 @@ void guard_enter(struct guard *guard, struct guard_conn *conn,
 	}
 }
 
-void guard_received(struct guard *guard, struct guard_conn *conn, int64_t len)
+void guard_received(struct guard_conn *conn, int64_t len)
 {
 	if (conn == NULL)
 		return;

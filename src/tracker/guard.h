@@ -81,7 +81,7 @@ void guard_enter(struct guard *guard, struct guard_conn *conn,
 		 enum guard_step step, int64_t bytes, int64_t now_ms);
 
 /* So many bytes of the body have come. */
-void guard_received(struct guard *guard, struct guard_conn *conn, int64_t len);
+void guard_received(struct guard_conn *conn, int64_t len);
 
 /* Hangs up on those whose time is over; returns how many. To be called about
  * once a second. */

@@ -173,7 +173,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
 		return begin(server, request);
 	if (*upload_data_size == 0)
 		return finish(server, request);
-	gate_received(server->tracker->gate, request->conn, *upload_data_size);
+	gate_received(request->conn, *upload_data_size);
 	struct slice piece = {upload_data, *upload_data_size};
 	*upload_data_size = 0;
 	return request_add_body(request, piece) ? MHD_YES : MHD_NO;

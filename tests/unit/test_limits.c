@@ -427,7 +427,7 @@ static void guard__gives_each_step_its_time(void **state)
 	struct guard_conn *work = open_conn(guard, 4, 0);
 	struct guard_conn *answer = open_conn(guard, 5, 0);
 	guard_enter(guard, body, GUARD_BODY, 0, 0);
-	guard_received(guard, body, 2 * GUARD_RATE);
+	guard_received(body, 2 * GUARD_RATE);
 	guard_enter(guard, idle, GUARD_IDLE, 0, 0);
 	guard_enter(guard, work, GUARD_WORK, 0, 0);
 	guard_enter(guard, answer, GUARD_ANSWER, 20 * GUARD_RATE, 0);
@@ -515,7 +515,7 @@ static void guard__has_less_patience_when_it_is_full(void **state)
 	struct guard_conn *body = open_conn(guard, 1, 0);
 	struct guard_conn *head = open_conn(guard, 2, 0);
 	guard_enter(guard, body, GUARD_BODY, 0, 0);
-	guard_received(guard, body, GUARD_RATE);
+	guard_received(body, GUARD_RATE);
 	assert_int_equal(guard_look(guard, GUARD_GRACE_MS + 1), 0);
 	struct guard_conn *third = open_conn(guard, 3, GUARD_GRACE_MS);
 	assert_int_equal(guard_look(guard, GUARD_GRACE_MS), 0);
