@@ -49,6 +49,38 @@ static int read_jobs(struct status *out, const json_t *jobs,
 	return rc;
 }
 
+static int read_stages(struct status *out, const json_t *data,
+		       struct cah_error *err)
+{
+	const json_t *stages = json_object_get(data, "stages");
+	if (stages == NULL)
+		return CAH_OK;
+	size_t count = json_array_size(stages);
+	if (count > STORE_STAGE_COUNT)
+		return cah_fail(err, CAH_EFORMAT, "/data: more than %d stages",
+				STORE_STAGE_COUNT);
+	int rc = CAH_OK;
+	for (size_t i = 0; i < count && rc == CAH_OK; i++) {
+		const json_t *from = json_array_get(stages, i);
+		struct status_stage *stage = &out->stages[i];
+		rc = read_number(from, "open", &stage->open, err);
+		if (rc == CAH_OK)
+			rc = read_number(from, "leased", &stage->leased, err);
+		if (rc == CAH_OK)
+			rc = read_number(from, "workers", &stage->workers, err);
+	}
+	const json_t *tasks = json_object_get(data, "tasks");
+	if (rc == CAH_OK)
+		rc = read_number(tasks, "done", &out->tasks_done, err);
+	if (rc == CAH_OK)
+		rc = read_number(tasks, "total", &out->tasks_total, err);
+	if (rc == CAH_OK && out->tasks_done > out->tasks_total)
+		rc = cah_fail(err, CAH_EFORMAT,
+			      "/data: more tasks are done than there are");
+	out->stage_count = (int)count;
+	return rc;
+}
+
 static int read_all(struct status *out, const json_t *data,
 		    struct cah_error *err)
 {
@@ -62,7 +94,7 @@ static int read_all(struct status *out, const json_t *data,
 	if (rc == CAH_OK)
 		rc = read_number(data, "finished_last_hour",
 				 &out->finished_last_hour, err);
-	return rc;
+	return rc == CAH_OK ? read_stages(out, data, err) : rc;
 }
 
 int status_parse(struct status *out, struct slice data, struct cah_error *err)

@@ -19,12 +19,23 @@ struct status_counters {
 	int64_t store_errors;
 };
 
+/* Of a staged project. */
+struct status_stage {
+	int64_t open;
+	int64_t leased;
+	int64_t workers;
+};
+
 struct status {
 	int64_t jobs[JOB_STATE_COUNT];
 	int64_t total;
 	int64_t workers[WORKER_TYPE_COUNT];
 	int64_t pairs;
 	int64_t finished_last_hour; /* jobs */
+	struct status_stage stages[STORE_STAGE_COUNT];
+	int stage_count; /* 0: no staged project */
+	int64_t tasks_done;
+	int64_t tasks_total;
 	bool has_counters;
 	struct status_counters counters;
 	int64_t at_ms; /* set by the caller: when, by a clock that does not step

@@ -67,6 +67,21 @@ static void put_head(struct buf *out, const struct status_view *view)
 	put_line(out, view, view->trouble != NULL ? line : "");
 }
 
+/* Jobs of WATs and those of stages together. */
+static int64_t count_of(const struct status *now, enum job_state state)
+{
+	int64_t n = now->jobs[state];
+	if (state == JOB_DONE)
+		n += now->tasks_done;
+	for (int i = 0; i < now->stage_count; i++) {
+		if (state == JOB_OPEN)
+			n += now->stages[i].open;
+		else if (state == JOB_LEASED)
+			n += now->stages[i].leased;
+	}
+	return n;
+}
+
 /* Each state gets the columns between where its share begins and where it
  * ends, so that together they fill the bar. */
 static void put_bar(struct buf *out, const struct status_view *view)
@@ -78,17 +93,18 @@ static void put_bar(struct buf *out, const struct status_view *view)
 		width = LINE_MAX - BAR_MARGIN;
 	int at = 0;
 	int64_t sum = 0;
+	int64_t total = now->total + now->tasks_total;
 	line[at++] = '[';
 	for (size_t i = 0; i < JOB_STATE_COUNT; i++) {
-		sum += now->jobs[kinds[i].state];
-		double end = share_of(sum, now->total) * width;
+		sum += count_of(now, kinds[i].state);
+		double end = share_of(sum, total) * width;
 		while (at - 1 < (int)end && at - 1 < width)
 			line[at++] = kinds[i].mark;
 	}
 	while (at - 1 < width)
 		line[at++] = ' ';
 	(void)snprintf(line + at, sizeof(line) - (size_t)at, "] %6.2f %%",
-		       100 * share_of(now->jobs[JOB_DONE], now->total));
+		       100 * share_of(count_of(now, JOB_DONE), total));
 	/* Too narrow for a bar: the number alone. */
 	put_line(out, view, width >= 4 ? line : line + at + 2);
 }
@@ -119,6 +135,29 @@ static void put_jobs(struct buf *out, const struct status_view *view)
 	put_line(out, view, line);
 }
 
+static void put_stages(struct buf *out, const struct status_view *view)
+{
+	char line[LINE_MAX], open[STATE_TEXT_MAX], done[STATE_TEXT_MAX];
+	char leased[STATE_TEXT_MAX], workers[STATE_TEXT_MAX];
+	const struct status *now = view->now;
+	for (int i = 0; i < now->stage_count; i++) {
+		state_group(open, now->stages[i].open);
+		state_group(leased, now->stages[i].leased);
+		state_group(workers, now->stages[i].workers);
+		(void)snprintf(line, sizeof(line),
+			       "  stage %-6c %13s open, %s in work, %s workers",
+			       'a' + i, open, leased, workers);
+		put_line(out, view, line);
+	}
+	if (now->stage_count == 0)
+		return;
+	state_group(done, now->tasks_done);
+	state_group(open, now->tasks_total);
+	(void)snprintf(line, sizeof(line), "  %-12s %13s of %s", "all stages",
+		       done, open);
+	put_line(out, view, line);
+}
+
 /* Of a count that grew, a second; -1 where it cannot be told: a tracker that
  * was started again counts anew. */
 static double speed(const struct status_view *view, int64_t now, int64_t before)
@@ -135,6 +174,7 @@ static void put_rate(struct buf *out, const struct status_view *view)
 	char line[LINE_MAX], hour[STATE_TEXT_MAX], left[STATE_TEXT_MAX];
 	const struct status *now = view->now;
 	int64_t rest = now->total - now->jobs[JOB_DONE];
+	int64_t tasks_left = now->tasks_total - now->tasks_done;
 	state_group(hour, now->finished_last_hour);
 	int len = snprintf(line, sizeof(line), "  %-12s %s in the last hour",
 			   "finished", hour);
@@ -151,9 +191,10 @@ static void put_rate(struct buf *out, const struct status_view *view)
 		now->finished_last_hour > 0
 			? (double)rest * 3600 / (double)now->finished_last_hour
 			: LONGEST_S;
-	if (rest == 0)
+	if (rest + tasks_left == 0)
 		(void)snprintf(left, sizeof(left), "nothing");
-	else if (seconds >= LONGEST_S)
+	/* How fast stages are is not known. */
+	else if (seconds >= LONGEST_S || tasks_left > 0)
 		(void)snprintf(left, sizeof(left), "unknown");
 	else
 		state_span(left, (int64_t)seconds);
@@ -219,6 +260,7 @@ void status_write(struct buf *out, const struct status_view *view)
 	put_bar(out, view);
 	put_line(out, view, "");
 	put_jobs(out, view);
+	put_stages(out, view);
 	put_rate(out, view);
 	put_workers(out, view);
 	put_counters(out, view);

@@ -50,6 +50,31 @@ static void parse__takes_the_numbers_of_data(void **state)
 	assert_false(s.has_counters);
 }
 
+#define STAGES                                                                 \
+	",\"stages\":[{\"stage\":\"a\",\"name\":\"\\u001b[2J\",\"open\":1500," \
+	"\"leased\":2,\"workers\":3},{\"open\":4,\"leased\":0,\"workers\":0}]"
+#define STAGED(stages, tasks) "{" JOBS(0, 0, 0, 0) REST stages tasks "}"
+#define TASKS ",\"tasks\":{\"done\":502,\"total\":2008}"
+
+static void view__tells_of_the_stages(void **state)
+{
+	(void)state;
+	struct status s = parse(STAGED(STAGES, TASKS));
+	const struct status_view view = {
+		.url = "http://x", .columns = 80, .now = &s};
+	const char *text = written(&view);
+	assert_int_equal(s.stage_count, 2);
+	assert_non_null(strstr(text, " 25.00 %\n"));
+	assert_non_null(strstr(text, "[################......"));
+	assert_non_null(strstr(text,
+			       "stage a              1,500 open, 2 in work, 3 "
+			       "workers\n"));
+	assert_non_null(strstr(text, "stage b                  4 open, 0 in"));
+	assert_non_null(strstr(text, "all stages             502 of 2,008\n"));
+	assert_non_null(strstr(text, "left         unknown\n"));
+	assert_null(strchr(text, '\x1b'));
+}
+
 static void parse__refuses_what_is_no_state(void **state)
 {
 	(void)state;
@@ -64,6 +89,10 @@ static void parse__refuses_what_is_no_state(void **state)
 		DATA(JOBS("6", 1, 3, 10)),
 		DATA(JOBS(6.0, 1, 3, 10)),
 		DATA(JOBS(11, 1, 3, 10)),
+		STAGED(STAGES, ""),
+		STAGED(STAGES, ",\"tasks\":{\"done\":3,\"total\":2}"),
+		STAGED(",\"stages\":[{}]", TASKS),
+		STAGED(",\"stages\":[0,0,0,0,0,0]", TASKS),
 		DATA(JOBS(6, 1, 3, 9007199254740993)),
 		DATA(JOBS(6, 1, 3, 99999999999999999999)),
 	};
@@ -180,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse__takes_the_numbers_of_data),
 		cmocka_unit_test(parse__refuses_what_is_no_state),
+		cmocka_unit_test(view__tells_of_the_stages),
 		cmocka_unit_test(metrics__are_summed_over_their_labels),
 		cmocka_unit_test(view__shows_shares_speed_and_time_left),
 		cmocka_unit_test(
