@@ -192,9 +192,14 @@ struct backend {
 	/* Opens a transaction; a read sees one moment in all its statements. */
 	int (*begin)(struct store *store, bool is_write, struct cah_error *err);
 
-	/* Makes all of it durable. After an error nothing of it is done, and no
-	 * transaction is open. */
-	int (*commit)(struct store *store, struct cah_error *err);
+	/* Does all of it, and makes it durable if @waits. After an error
+	 * nothing of it is done (or, of an error of the disk alone, told), and
+	 * no transaction is open. */
+	int (*commit)(struct store *store, bool waits, struct cah_error *err);
+
+	/* Makes what was committed without waiting durable. Any thread, also
+	 * while another is in a transaction. NULL where commit always waits. */
+	int (*flush)(struct store *store, struct cah_error *err);
 
 	/* Takes all of it back; cannot fail. */
 	void (*rollback)(struct store *store);

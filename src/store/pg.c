@@ -127,8 +127,9 @@ static void rollback(struct store *store)
 		pg_disconnect(pg);
 }
 
-static int commit(struct store *store, struct cah_error *err)
+static int commit(struct store *store, bool waits, struct cah_error *err)
 {
+	(void)waits;
 	struct pg *pg = pg_of(store);
 	int rc = pg_send(pg, PG_EXECUTE, STMT_COMMIT, NULL, 0, err);
 	/* How a read ended is of no interest to anybody; but that it ends: its

@@ -130,6 +130,7 @@ static void close_file(struct store *store)
 {
 	struct sqlite *lite = sqlite_of(store);
 	sqlite_checkpoint_end(lite);
+	sqlite_flush_end(lite);
 	for (int i = 0; i < STMT_COUNT; i++)
 		sqlite3_finalize(lite->stmts[i]);
 	sqlite3_close(lite->db);
@@ -162,6 +163,9 @@ static int begin(struct store *store, bool is_write, struct cah_error *err)
 	if (is_moved)
 		return cah_fail(err, CAH_EUNAVAILABLE,
 				"%s was moved or removed", store->path);
+	int rc = sqlite_flush_mend(lite, err);
+	if (rc != CAH_OK)
+		return rc;
 	if (is_write)
 		sqlite_checkpoint_rest(lite);
 	int code = step(lite, stmt);
@@ -169,7 +173,7 @@ static int begin(struct store *store, bool is_write, struct cah_error *err)
 		lite->is_impatient = (code & 0xff) == SQLITE_BUSY;
 	if (code == SQLITE_DONE)
 		return CAH_OK;
-	int rc = sqlite_fail(lite, code, err);
+	rc = sqlite_fail(lite, code, err);
 	sqlite3_reset(lite->stmts[stmt]);
 	return rc;
 }
@@ -192,13 +196,13 @@ static void rollback(struct store *store)
 	sqlite3_reset(lite->stmts[STMT_ROLLBACK]);
 }
 
-static int commit(struct store *store, struct cah_error *err)
+static int commit(struct store *store, bool waits, struct cah_error *err)
 {
 	struct sqlite *lite = sqlite_of(store);
 	reset_all(lite);
 	int code = step(lite, STMT_COMMIT);
 	if (code == SQLITE_DONE)
-		return CAH_OK;
+		return waits ? sqlite_flush(store, err) : CAH_OK;
 	int rc = sqlite_fail(lite, code, err);
 	rollback(store);
 	return rc;
@@ -272,6 +276,7 @@ static const struct backend backend = {
 	.backup = sqlite_backup,
 	.begin = begin,
 	.commit = commit,
+	.flush = sqlite_flush,
 	.rollback = rollback,
 	.start = start,
 	.next = next_row,

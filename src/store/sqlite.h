@@ -1,4 +1,5 @@
-/* sqlite.h: the book in a file (sqlite.org): WAL, synchronous=FULL. */
+/* sqlite.h: the book in a file (sqlite.org): WAL, synchronous=FULL, or in the
+ * tracker the same by sqlite_flush.c. */
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
@@ -19,6 +20,7 @@ struct sqlite {
 	struct store store; /* first: a struct store * is one of these */
 	sqlite3 *db;
 	int claim_fd; /* of the lock file, -1 where not the tracker */
+	struct flusher *flusher;           /* NULL where not the tracker */
 	struct checkpointer *checkpointer; /* NULL until there is much to do */
 	bool is_impatient; /* the last transaction could not begin in time */
 	sqlite3_stmt *stmts[STMT_COUNT];
@@ -52,6 +54,27 @@ CAH_MUST_CHECK int sqlite_claim(struct store *store, struct cah_error *err);
 CAH_MUST_CHECK int sqlite_backup(struct store *store, const char *path,
 				 store_backup_fn step, void *arg,
 				 struct cah_error *err);
+
+/* ---- sqlite_flush.c ---- */
+
+/* From now on this connection's commits do not wait for the disk by themselves,
+ * but for sqlite_flush. Errors: CAH_EUNAVAILABLE, CAH_ENOMEM. */
+CAH_MUST_CHECK int sqlite_flush_begin(struct sqlite *lite,
+				      struct cah_error *err);
+void sqlite_flush_end(struct sqlite *lite);
+
+/* A commit has written to the log. */
+void sqlite_flush_note(struct sqlite *lite);
+
+/* Waits until all that was committed is on the disk. Any thread. Does nothing
+ * where commits wait by themselves. */
+CAH_MUST_CHECK int sqlite_flush(struct store *store, struct cah_error *err);
+
+/* Between two transactions: where a flush has failed, what it lost is written
+ * anew. Errors: CAH_EUNAVAILABLE. */
+CAH_MUST_CHECK int sqlite_flush_mend(struct sqlite *lite,
+				     struct cah_error *err);
+
 /* ---- sqlite_checkpoint.c ---- */
 
 void sqlite_checkpoint_begin(struct sqlite *lite);

@@ -92,6 +92,7 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct sqlite *lite = arg;
 	(void)name;
+	sqlite_flush_note(lite);
 	if (pages < DUE_PAGES)
 		return SQLITE_OK;
 	if (lite->checkpointer == NULL)

@@ -263,5 +263,5 @@ int sqlite_claim(struct store *store, struct cah_error *err)
 				lite->store.path, strerror(errnum));
 	}
 	lite->claim_fd = fd;
-	return CAH_OK;
+	return sqlite_flush_begin(lite, err);
 }

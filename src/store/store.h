@@ -176,6 +176,17 @@ CAH_MUST_CHECK int store_group(struct store *store, bool is_write,
 			       store_group_fn run, void *arg,
 			       struct cah_error *err);
 
+/* The same, but what it changed is durable only once a store_flush that began
+ * after it has returned CAH_OK: while one group waits for the disk, the next
+ * can run. Nobody may be told of it before. */
+CAH_MUST_CHECK int store_group_start(struct store *store, bool is_write,
+				     store_group_fn run, void *arg,
+				     struct cah_error *err);
+
+/* Waits until all groups that were started are durable. Any thread, beside
+ * calls of others. Errors: what they changed may be lost or not. */
+CAH_MUST_CHECK int store_flush(struct store *store, struct cah_error *err);
+
 /* At the begin of a group's @run: says what its calls will need, so that a
  * database far away is asked once for all. A hint, nothing depends on it. A
  * worker of @token; one open job of the queue of @type. */

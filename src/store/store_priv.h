@@ -34,6 +34,7 @@ struct store {
 	atomic_int_fast64_t deadline_ms; /* of all waits; 0: none */
 	bool has_clock;   /* the database's time goes, not the caller's */
 	bool is_write;    /* the transaction may change something */
+	bool waits;       /* for the disk, at its commit */
 	bool is_spoilt;   /* a call of the group failed half way */
 	bool has_changed; /* the call has begun to change something */
 	bool has_loaded;  /* the group's wants */

@@ -30,6 +30,7 @@ static int open_one(struct store *store, bool is_write, struct cah_error *err)
 		return rc;
 	}
 	store->is_write = is_write;
+	store->waits = true;
 	store->has_changed = false;
 	store->has_counts = false;
 	store->this_minute = 0;
@@ -45,7 +46,7 @@ static int close_one(struct store *store, int rc, bool *again,
 		rc = save_all(store, err);
 	bool is_kept = false;
 	if (rc == CAH_OK) {
-		rc = store->backend->commit(store, err);
+		rc = store->backend->commit(store, store->waits, err);
 		is_kept = rc == CAH_OK;
 	} else {
 		store->backend->rollback(store);
@@ -149,18 +150,26 @@ int store_end(struct store *store, int rc, struct cah_error *err)
 
 /* ---- groups ---- */
 
-static int run_group(struct store *store, bool is_write, store_group_fn run,
-		     void *arg, bool *again, struct cah_error *err)
+struct group {
+	store_group_fn run;
+	void *arg;
+	bool is_write;
+	bool waits; /* for the disk */
+};
+
+static int run_once(struct store *store, const struct group *group, bool *again,
+		    struct cah_error *err)
 {
 	*again = false;
-	int rc = open_one(store, is_write, err);
+	int rc = open_one(store, group->is_write, err);
 	if (rc != CAH_OK)
 		return rc;
+	store->waits = group->waits;
 	store->group_of = pthread_self();
 	store->is_group = true;
 	store->is_spoilt = false;
 	store->has_loaded = false;
-	run(arg);
+	group->run(group->arg);
 	store->is_group = false;
 	if (store->is_spoilt)
 		rc = cah_fail(err, CAH_EUNAVAILABLE,
@@ -169,15 +178,35 @@ static int run_group(struct store *store, bool is_write, store_group_fn run,
 	return close_one(store, rc, again, err);
 }
 
-int store_group(struct store *store, bool is_write, store_group_fn run,
-		void *arg, struct cah_error *err)
+static int run_group(struct store *store, const struct group *group,
+		     struct cah_error *err)
 {
 	assert(!is_in_group(store));
 	bool again = true;
 	int rc = CAH_OK;
 	for (int i = 0; i < GROUP_TRIES && again; i++)
-		rc = run_group(store, is_write, run, arg, &again, err);
+		rc = run_once(store, group, &again, err);
 	return rc;
+}
+
+int store_group(struct store *store, bool is_write, store_group_fn run,
+		void *arg, struct cah_error *err)
+{
+	const struct group group = {run, arg, is_write, true};
+	return run_group(store, &group, err);
+}
+
+int store_group_start(struct store *store, bool is_write, store_group_fn run,
+		      void *arg, struct cah_error *err)
+{
+	const struct group group = {run, arg, is_write, false};
+	return run_group(store, &group, err);
+}
+
+int store_flush(struct store *store, struct cah_error *err)
+{
+	return store->backend->flush != NULL ? store->backend->flush(store, err)
+					     : CAH_OK;
 }
 
 void store_want_worker(struct store *store, struct slice token)

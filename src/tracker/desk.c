@@ -22,16 +22,20 @@ enum {
 
 struct desk {
 	struct tracker *tracker;
-	pthread_t thread;
+	pthread_t thread;  /* runs groups */
+	pthread_t flusher; /* waits for the disk */
 	bool is_running;
 	int fd;
 	int64_t sweep_ms; /* when the next sweep is due, monotonic */
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* what waits, or is_stopping */
+	pthread_cond_t changed;           /* what waits, or is_stopping */
+	pthread_cond_t committed_changed; /* what is committed, or is_ended */
 	struct chain waiting;
+	struct chain committed; /* but not durable yet */
 	struct chain done;
 	bool is_stopping;
+	bool is_ended; /* no group will come any more */
 };
 
 /* What shares a transaction. */
@@ -183,7 +187,7 @@ static void group_run(struct group *group)
 	struct cah_error err;
 	struct store *store = group->tracker->store;
 	struct watch *watch = group->tracker->watch;
-	if (store_group(store, group->has_writes, run_all, group, &err) ==
+	if (store_group_start(store, group->has_writes, run_all, group, &err) ==
 	    CAH_OK) {
 		watch_group(watch, group->count, group->has_writes,
 			    clock_now_ns() - group->ran_ns);
@@ -196,25 +200,77 @@ static void group_run(struct group *group)
 	refuse_all(group, false, &err);
 	group->reads_only = true;
 	if (!group->has_writes ||
-	    store_group(store, false, run_all, group, NULL) != CAH_OK)
+	    store_group_start(store, false, run_all, group, NULL) != CAH_OK)
 		refuse_all(group, true, &err);
 }
 
-static void give_back(struct desk *desk, const struct group *group)
+static void hand_on(struct desk *desk, const struct group *group)
+{
+	pthread_mutex_lock(&desk->lock);
+	for (size_t i = 0; i < group->count; i++)
+		chain_add(&desk->committed, group->requests[i]);
+	pthread_mutex_unlock(&desk->lock);
+	pthread_cond_signal(&desk->committed_changed);
+}
+
+/* ---- the thread that waits for the disk ---- */
+
+/* What the disk lost nobody may be told, and those that only read may have seen
+ * it. */
+static void refuse_chain(struct chain *chain)
+{
+	struct cah_error err;
+	(void)cah_fail(&err, CAH_EUNAVAILABLE,
+		       "the store is away for now, try again");
+	for (struct request *r = chain->first; r != NULL; r = r->next)
+		request_refuse(r, &err);
+}
+
+static void give_back(struct desk *desk, struct chain *chain)
 {
 	uint64_t one = 1;
+	for (struct request *r = chain->first; r != NULL; r = r->next)
+		r->is_done = true;
 	pthread_mutex_lock(&desk->lock);
 	bool was_empty = desk->done.count == 0;
-	for (size_t i = 0; i < group->count; i++) {
-		group->requests[i]->is_done = true;
-		chain_add(&desk->done, group->requests[i]);
-	}
+	chain_move(&desk->done, chain);
 	pthread_mutex_unlock(&desk->lock);
 	if (was_empty && write(desk->fd, &one, sizeof(one)) != sizeof(one))
 		assert(!"an eventfd that is read takes any number of ones");
 }
 
-/* ---- the thread ---- */
+/* False where all are through. */
+static bool take_committed(struct desk *desk, struct chain *chain)
+{
+	pthread_mutex_lock(&desk->lock);
+	while (desk->committed.count == 0 && !desk->is_ended)
+		pthread_cond_wait(&desk->committed_changed, &desk->lock);
+	chain_move(chain, &desk->committed);
+	pthread_mutex_unlock(&desk->lock);
+	return chain->count > 0;
+}
+
+static void *flush(void *arg)
+{
+	struct desk *desk = arg;
+	struct chain chain = {NULL, NULL, 0};
+	while (take_committed(desk, &chain)) {
+		struct cah_error err;
+		int64_t from_ns = clock_now_ns();
+		if (store_flush(desk->tracker->store, &err) != CAH_OK) {
+			watch_group_failed(desk->tracker->watch, chain.count,
+					   true, &err);
+			refuse_chain(&chain);
+		} else {
+			watch_flush(desk->tracker->watch,
+				    clock_now_ns() - from_ns);
+		}
+		give_back(desk, &chain);
+	}
+	return NULL;
+}
+
+/* ---- the thread that runs groups ---- */
 
 static int64_t sweep_period_ms(const struct tracker *tracker)
 {
@@ -272,7 +328,7 @@ static void *work(void *arg)
 	while (gather(desk, &group)) {
 		if (group.count > 0) {
 			group_run(&group);
-			give_back(desk, &group);
+			hand_on(desk, &group);
 		}
 		if (clock_now_ms() >= desk->sweep_ms)
 			sweep(desk);
@@ -287,7 +343,33 @@ static void init_lock(struct desk *desk)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&desk->lock, NULL);
 	pthread_cond_init(&desk->changed, &attr);
+	pthread_cond_init(&desk->committed_changed, &attr);
 	pthread_condattr_destroy(&attr);
+}
+
+/* Those that were committed are still given back. */
+static void end_flusher(struct desk *desk)
+{
+	pthread_mutex_lock(&desk->lock);
+	desk->is_ended = true;
+	pthread_mutex_unlock(&desk->lock);
+	pthread_cond_signal(&desk->committed_changed);
+	pthread_join(desk->flusher, NULL);
+}
+
+/* 0, or an errno. */
+static int start_threads(struct desk *desk)
+{
+	int why = pthread_create(&desk->flusher, NULL, flush, desk);
+	if (why != 0)
+		return why;
+	(void)pthread_setname_np(desk->flusher, "cah-flush");
+	why = pthread_create(&desk->thread, NULL, work, desk);
+	if (why != 0)
+		end_flusher(desk);
+	else
+		(void)pthread_setname_np(desk->thread, "cah-desk");
+	return why;
 }
 
 int desk_new(struct desk **out, struct tracker *tracker, struct cah_error *err)
@@ -300,15 +382,12 @@ int desk_new(struct desk **out, struct tracker *tracker, struct cah_error *err)
 	desk->tracker = tracker;
 	desk->sweep_ms = clock_now_ms() + sweep_period_ms(tracker);
 	desk->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int why = desk->fd < 0 ? errno : 0;
-	if (why == 0)
-		why = pthread_create(&desk->thread, NULL, work, desk);
+	int why = desk->fd < 0 ? errno : start_threads(desk);
 	desk->is_running = why == 0;
 	if (why != 0) {
 		desk_free(desk);
 		return cah_fail_errno(err, why, "tracker: desk");
 	}
-	(void)pthread_setname_np(desk->thread, "cah-desk");
 	*out = desk;
 	return CAH_OK;
 }
@@ -347,6 +426,7 @@ void desk_stop(struct desk *desk)
 	pthread_mutex_unlock(&desk->lock);
 	pthread_cond_signal(&desk->changed);
 	pthread_join(desk->thread, NULL);
+	end_flusher(desk);
 	desk->is_running = false;
 	struct cah_error err;
 	(void)cah_fail(&err, CAH_EUNAVAILABLE, "the tracker stops");
@@ -366,6 +446,7 @@ void desk_free(struct desk *desk)
 	if (desk->fd >= 0)
 		close(desk->fd);
 	pthread_cond_destroy(&desk->changed);
+	pthread_cond_destroy(&desk->committed_changed);
 	pthread_mutex_destroy(&desk->lock);
 	free(desk);
 }

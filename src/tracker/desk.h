@@ -1,7 +1,8 @@
 /* desk.h: where requests wait for the book. A thread of its own takes all that
- * have gathered, runs their calls in one transaction (store_group), and gives
- * them back once it is durable: many requests share one wait for the disk, and
- * no answer is older than its commit. In between it sweeps.
+ * have gathered and runs their calls in one transaction (store_group_start); in
+ * between it sweeps. A second thread waits for the disk (store_flush) and then
+ * gives them back, while the first runs the next group: many requests share one
+ * wait, nobody waits to write, and no answer is older than its commit.
  *
  * Within a group the calls that may change something run first, in the order in
  * which they came; those that only read see all of it. All of them were under

@@ -51,6 +51,11 @@ void tally_group(struct tally *tally, size_t requests, int64_t commit_ns)
 	histogram_add(&tally->group_size, &sizes, (int64_t)requests);
 }
 
+void tally_flush(struct tally *tally, int64_t ns)
+{
+	histogram_add(&tally->flush_ns, &metrics_seconds, ns);
+}
+
 void tally_store_error(struct tally *tally)
 {
 	counter_add(&tally->store_errors, 1);
@@ -158,8 +163,11 @@ static void write_store(struct buf *out, const struct tally *tally)
 		    "Transactions of requests that were committed.",
 		    &tally->commits);
 	put_histogram(out, "cah_commit_seconds",
-		      "Time that a commit took to be durable.",
+		      "Time that a commit took, without its flush.",
 		      &metrics_seconds, &tally->commit_ns);
+	put_histogram(out, "cah_flush_seconds",
+		      "Time that it took to make commits durable.",
+		      &metrics_seconds, &tally->flush_ns);
 	put_histogram(out, "cah_group_size",
 		      "Requests that shared a transaction.", &sizes,
 		      &tally->group_size);

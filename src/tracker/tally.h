@@ -29,6 +29,7 @@ struct tally {
 	struct histogram request_ns[ROUTE_COUNT + 1];
 	struct counter commits;
 	struct histogram commit_ns;
+	struct histogram flush_ns;
 	struct histogram group_size;
 	struct counter store_errors;
 	struct counter sweeps;
@@ -42,6 +43,9 @@ void tally_request(struct tally *tally, int route, int status, int64_t ns);
 
 /* @requests shared a transaction; its commit took @commit_ns. */
 void tally_group(struct tally *tally, size_t requests, int64_t commit_ns);
+
+/* A wait for the disk took @ns. */
+void tally_flush(struct tally *tally, int64_t ns);
 
 /* A transaction failed. */
 void tally_store_error(struct tally *tally);

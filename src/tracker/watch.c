@@ -176,6 +176,11 @@ void watch_group(struct watch *watch, size_t requests, bool is_write,
 		health_wrote(watch->health);
 }
 
+void watch_flush(struct watch *watch, int64_t ns)
+{
+	tally_flush(&watch->tally, ns);
+}
+
 void watch_group_failed(struct watch *watch, size_t requests, bool is_write,
 			const struct cah_error *err)
 {

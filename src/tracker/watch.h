@@ -37,12 +37,15 @@ void watch_answered(struct watch *watch, const struct request *request,
 void watch_call_failed(struct watch *watch, const struct request *request,
 		       const struct cah_error *err);
 
-/* A group of so many requests is durable, @is_write: it may have changed
+/* A group of so many requests is committed, @is_write: it may have changed
  * something; or it failed. */
 void watch_group(struct watch *watch, size_t requests, bool is_write,
 		 int64_t commit_ns);
 void watch_group_failed(struct watch *watch, size_t requests, bool is_write,
 			const struct cah_error *err);
+
+/* Groups are durable, for which the disk took @ns. */
+void watch_flush(struct watch *watch, int64_t ns);
 
 /* A sweep took @count workers out; or it failed. */
 void watch_sweep(struct watch *watch, int64_t count);

@@ -124,6 +124,7 @@ def test_histograms_are_cumulative(busy_tracker):
     assert {f.name for f in kinds} == {
         "cah_http_request_seconds",
         "cah_commit_seconds",
+        "cah_flush_seconds",
         "cah_group_size",
     }
     for family in kinds:

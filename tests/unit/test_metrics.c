@@ -127,6 +127,7 @@ static void tally__tells_what_it_counted(void **state)
 	tally_request(tally, TALLY_UNKNOWN, 404, 1);
 	tally_request(tally, TALLY_UNKNOWN, 418, 1);
 	tally_group(tally, 3, 2000000);
+	tally_flush(tally, 3000000);
 	tally_sweep(tally, 4);
 	tally_store_error(tally);
 	tally_refused(tally, REFUSAL_RATE, 1);
@@ -152,6 +153,7 @@ static void tally__tells_what_it_counted(void **state)
 		"cah_group_size_bucket{le=\"4\"} 1\n",
 		"cah_group_size_sum 3\n",
 		"cah_commit_seconds_sum 0.002000000\n",
+		"cah_flush_seconds_sum 0.003000000\n",
 		"\ncah_commits_total 1\n",
 		"\ncah_sweeps_total 1\n",
 		"\ncah_workers_timed_out_total 4\n",

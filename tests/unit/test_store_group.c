@@ -245,8 +245,9 @@ static void group__is_spoilt_by_the_database(void **state)
 	b->store->backend = sound;
 }
 
-static int fail_commit(struct store *store, struct cah_error *err)
+static int fail_commit(struct store *store, bool waits, struct cah_error *err)
 {
+	(void)waits;
 	sound->rollback(store);
 	return cah_fail(err, CAH_EUNAVAILABLE, "the disk is full");
 }
