@@ -582,6 +582,16 @@ bool request_is_admin(const struct request *request)
 	       secret_is(&request->tracker->admin, given);
 }
 
+void request_greet(struct request *request, struct wire_json *json,
+		   const struct worker *worker)
+{
+	memcpy(request->token, worker->token, sizeof(request->token));
+	wire_json_init(json, &request->out);
+	wire_json_open(json, '{');
+	wire_json_put_text(json, "token", worker->token);
+	wire_json_put_text(json, "display_name", worker->display_name);
+}
+
 void request_say(struct request *request, const char *text)
 {
 	buf_add_text(&request->out, text);

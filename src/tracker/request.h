@@ -201,6 +201,11 @@ bool request_has_secret(const struct request *request);
  * Bearer" or as the body's field "password". */
 bool request_is_admin(const struct request *request);
 
+/* Begins the answer to who registered as @worker; the rest of the object is
+ * added by the call. */
+void request_greet(struct request *request, struct wire_json *json,
+		   const struct worker *worker);
+
 /* A bare text, or {"status":"success"}, as the whole answer. */
 void request_say(struct request *request, const char *text);
 void request_succeed(struct request *request);

@@ -30,12 +30,8 @@ int stage_new(struct request *request, struct slice nickname,
 				      request->now_s, request->wall_s, err);
 	if (rc != CAH_OK)
 		return rc;
-	memcpy(request->token, worker.token, sizeof(request->token));
 	struct wire_json json;
-	wire_json_init(&json, &request->out);
-	wire_json_open(&json, '{');
-	wire_json_put_text(&json, "token", worker.token);
-	wire_json_put_text(&json, "display_name", worker.display_name);
+	request_greet(request, &json, &worker);
 	wire_json_put_text(&json, "project", stages->project);
 	wire_json_put_text(&json, "stage_name", stages->names[stage]);
 	wire_json_close(&json, '}');

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /* What we answer (docs/protocol.md); the last stands for all others. */
-static const int statuses[] = {200, 304, 307, 400, 401, 403, 404, 405,
-			       409, 413, 415, 422, 429, 503, 0};
+static const int statuses[] = {200, 400, 401, 403, 404, 405,
+			       413, 415, 422, 429, 503, 0};
 
 enum {
 	STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]),

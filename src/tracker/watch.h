@@ -1,7 +1,7 @@
 /* watch.h: where the tracker is looked at while it works: it is told of
  * requests and groups, counts them (tally.h), writes their log lines
  * (access.h) and knows whether the store answers (health.h). Any thread; none
- * of it waits for the store or takes a lock, but for a log line. */
+ * of it waits for the store, and counting takes no lock. */
 #ifndef TRACKER_WATCH_H
 #define TRACKER_WATCH_H
 
