@@ -9,10 +9,15 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
-from measure import LESS, MORE, BenchError, in_turn, row, run
+from measure import HERE, LESS, MORE, BenchError, in_turn, row, run
+
+sys.path.append(str(HERE.parent / "system"))
+from postgres import Cluster
 
 FEW_WATS, ALL_WATS = 5_000, 4_284_669  # two jobs each
 CLIENTS, CROWD = 64, 1_000
@@ -34,10 +39,10 @@ def make_list(bench, wats):
     return path
 
 
-def fill(bench, wats, store):
+def fill(bench, wats, uri):
     """Seconds that the import takes."""
     paths = make_list(bench, wats)
-    args = [bench.cah, "jobs", "import", paths, "--store", f"sqlite:{store}"]
+    args = [bench.cah, "jobs", "import", paths, "--store", uri]
     used = run([*args, "--quiet"])
     paths.unlink()
     return used.wall_s
@@ -57,7 +62,7 @@ def large_store(bench, wats, small):
         making = store.with_suffix(".making")
         for old in bench.cache.glob(f"{making.name}*"):
             old.unlink()
-        fill(bench, wats, making)
+        fill(bench, wats, f"sqlite:{making}")
         making.rename(store)
     return store
 
@@ -65,7 +70,8 @@ def large_store(bench, wats, small):
 @contextlib.contextmanager
 def tracker(bench, store):
     """A running tracker's process and address."""
-    args = ["tracker", "--store", f"sqlite:{store}", "--listen", "127.0.0.1:0"]
+    uri = store if "://" in str(store) else f"sqlite:{store}"
+    args = ["tracker", "--store", uri, "--listen", "127.0.0.1:0"]
     with server([bench.cah, *args, "--quiet", "--no-limits"]) as started:
         yield started
 
@@ -284,21 +290,53 @@ def large_rows(bench, store, seconds, rounds):
     yield from idle_rows(bench, copy, rounds)
 
 
+def together(bench, uri, count, seconds):
+    """Cycles a second of so many trackers over one database."""
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(count))
+        addresses = [stack.enter_context(tracker(bench, uri))[1] for _ in range(count)]
+        clients = CLIENTS // count
+        runs = [
+            pool.submit(load, bench, "cycles", address, clients, seconds)
+            for address in addresses
+        ]
+        return sum(r.result()["cycles"] / r.result()["seconds"] for r in runs)
+
+
+def postgres_rows(bench, wats, seconds, rounds):
+    cluster = Cluster()
+    try:
+        cluster.start()
+        uri = cluster.new_database()
+        fill(bench, wats, uri)
+        got = in_turn(
+            rounds,
+            two=lambda: together(bench, uri, 2, seconds),
+            one=lambda: together(bench, uri, 1, seconds),
+        )
+    finally:
+        cluster.remove()
+    what = f"two trackers over PostgreSQL, {2 * wats:,} jobs"
+    other = ("one tracker over it", "peer", got["one"])
+    yield row(what, "cycles/s", MORE, got["two"], other)
+
+
 def measure(bench):
     seconds = bench.pick(3, 1)
     rounds = bench.pick(3, 1)
     few, many = bench.pick((FEW_WATS, ALL_WATS), (2_000, 4_000))
     small = bench.scratch / "small.db"
-    fill(bench, few, small)
+    fill(bench, few, f"sqlite:{small}")
     large = large_store(bench, many, small)
     yield from cycle_rows(bench, {2 * few: small, 2 * many: large}, seconds, rounds)
     yield from large_rows(bench, large, seconds, rounds)
+    yield from postgres_rows(bench, bench.pick(100_000, 4_000), seconds, rounds)
     starts = in_turn(
         rounds, ours=lambda: start_s(bench, large), few=lambda: start_s(bench, small)
     )
     what = f"start with {2 * many:,} jobs"
     other = (f"with {2 * few:,} jobs", "limit", starts["few"])
     yield row(what, "s", LESS, starts["ours"], other)
-    took = [fill(bench, many, bench.scratch / "import.db")]
+    took = [fill(bench, many, f"sqlite:{bench.scratch / 'import.db'}")]
     other = ("SQLite's inserts", "limit", [insert_s(bench.scratch / "insert.db", many)])
     yield row(f"import of {2 * many:,} jobs", "s", LESS, took, other)

@@ -9,9 +9,9 @@ import pytest
 from conftest import BUILD, ROOT
 
 ROWS = {
-    "wat": 9,  # three modes: two of processor time, one of memory
+    "wat": 21,  # three modes of a small file, and of a whole one
     "dedup": 3,  # asked one by one and in batches, added
-    "tracker": 14,  # two sizes; a crowd; four answers; idle; start and import
+    "tracker": 15,  # two sizes; a crowd; answers; idle; PostgreSQL; start, import
     "image": 4,  # three formats, and all
     "clip": 4,  # images and texts, two engines
     "fetch": 2,
