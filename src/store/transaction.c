@@ -29,6 +29,7 @@ static int open_one(struct store *store, bool is_write, struct cah_error *err)
 		pthread_mutex_unlock(&store->lock);
 		return rc;
 	}
+	store->call++;
 	store->is_write = is_write;
 	store->waits = true;
 	store->has_changed = false;
@@ -95,6 +96,7 @@ static int join(struct store *store, struct cah_error *err)
 		return cah_fail(err, CAH_EUNAVAILABLE,
 				"%s: a call before this one failed half way",
 				store->path);
+	store->call++;
 	store->has_changed = false;
 	int rc = load_wanted(store, err);
 	if (rc == CAH_OK)
@@ -107,7 +109,6 @@ static int begin(struct store *store, bool is_write, struct cah_error *err)
 {
 	/* In a group that only reads nothing would be written. */
 	assert(!is_write || !is_in_group(store) || store->is_write);
-	store->call++;
 	return is_in_group(store) ? join(store, err)
 				  : open_one(store, is_write, err);
 }
