@@ -45,6 +45,21 @@ CAH_MUST_CHECK int call_run(struct cah_client *client, struct buf *answer,
  * @err has it) is the tracker's fault: CAH_ESERVER. Other codes stay. */
 CAH_MUST_CHECK int call_blame(const char *path, int rc, struct cah_error *err);
 
+/* What the workers of both dialects say in the same way. @body and @who, a new
+ * reference to the object that says who speaks (NULL: there was no memory for
+ * it), are json_decref'd whatever comes. Errors: as call_run; CAH_EINVALID
+ * (@progress is no UTF-8). */
+CAH_MUST_CHECK int call_post(struct cah_client *client, const char *path,
+			     json_t *body, int repeat_status,
+			     struct cah_error *err);
+CAH_MUST_CHECK int call_count(struct cah_client *client, const char *path,
+			      int64_t *count, struct cah_error *err);
+CAH_MUST_CHECK int call_log(struct cah_client *client, json_t *who,
+			    const char *progress, struct cah_error *err);
+CAH_MUST_CHECK int call_is_alive(struct cah_client *client, json_t *who,
+				 int flags, bool *is_alive,
+				 struct cah_error *err);
+
 /* Where a result lies: 1 to RESULT_URL_MAX bytes of UTF-8.
  * Errors: CAH_EINVALID. */
 CAH_MUST_CHECK int call_check_result_url(const char *url,

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 /* POST of @body to @path; of the answer only its status counts. */
-static int post(struct cah_client *client, const char *path, json_t *body,
-		int repeat_status, struct cah_error *err)
+int call_post(struct cah_client *client, const char *path, json_t *body,
+	      int repeat_status, struct cah_error *err)
 {
 	struct call call = {path, true, body, CALL_JOB, repeat_status};
 	struct buf answer;
@@ -100,15 +100,12 @@ int cah_client_recreate(struct cah_client *client, struct cah_error *err)
 	return say_hello(client, err);
 }
 
-int cah_client_job_count(struct cah_client *client, int64_t *count,
-			 struct cah_error *err)
+int call_count(struct cah_client *client, const char *path, int64_t *count,
+	       struct cah_error *err)
 {
 	struct buf body;
-	char path[64];
 
 	*count = 0;
-	(void)snprintf(path, sizeof(path), "/api/jobCount?type=%s",
-		       cah_worker_type_name(client->type));
 	buf_init(&body, TALK_BODY_MAX);
 	int rc = get(client, &body, path, 0, err);
 	if (rc == CAH_OK)
@@ -117,6 +114,16 @@ int cah_client_job_count(struct cah_client *client, int64_t *count,
 			answer_parse_count(count, buf_slice(&body), err), err);
 	buf_fini(&body);
 	return rc;
+}
+
+int cah_client_job_count(struct cah_client *client, int64_t *count,
+			 struct cah_error *err)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/api/jobCount?type=%s",
+		       cah_worker_type_name(client->type));
+	return call_count(client, path, count, err);
 }
 
 int cah_client_new_job(struct cah_client *client, struct cah_error *err)
@@ -203,7 +210,7 @@ int cah_client_complete(struct cah_client *client, int64_t pairs,
 		json_decref(body);
 		return cah_fail(err, CAH_ENOMEM, "complete: out of memory");
 	}
-	rc = post(client, "/api/markAsDone", body, 403, err);
+	rc = call_post(client, "/api/markAsDone", body, 403, err);
 	drop_jobs_after(client, rc);
 	return rc;
 }
@@ -216,30 +223,38 @@ int cah_client_invalid_url(struct cah_client *client, struct cah_error *err)
 	int rc = check_job(client, false, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = post(client, "/api/gpuInvalidDownload", who(client), 403, err);
+	rc = call_post(client, "/api/gpuInvalidDownload", who(client), 403,
+		       err);
 	drop_jobs_after(client, rc);
 	return rc;
+}
+
+int call_log(struct cah_client *client, json_t *who, const char *progress,
+	     struct cah_error *err)
+{
+	if (progress == NULL || !utf8_is_valid(slice_of(progress))) {
+		json_decref(who);
+		return cah_fail(err, CAH_EINVALID, "progress: not UTF-8");
+	}
+	struct slice cut = utf8_cut(slice_of(progress), PROGRESS_MAX);
+	json_t *text = json_stringn(cut.data, cut.len);
+	if (json_object_set_new(who, "progress", text) != 0) {
+		json_decref(who);
+		return cah_fail(err, CAH_ENOMEM, "log: out of memory");
+	}
+	return call_post(client, "/api/updateProgress", who, 0, err);
 }
 
 int cah_client_log(struct cah_client *client, const char *progress,
 		   struct cah_error *err)
 {
-	if (progress == NULL || !utf8_is_valid(slice_of(progress)))
-		return cah_fail(err, CAH_EINVALID, "progress: not UTF-8");
-	json_t *body = who(client);
-	struct slice cut = utf8_cut(slice_of(progress), PROGRESS_MAX);
-	json_t *text = json_stringn(cut.data, cut.len);
-	if (json_object_set_new(body, "progress", text) != 0) {
-		json_decref(body);
-		return cah_fail(err, CAH_ENOMEM, "log: out of memory");
-	}
-	return post(client, "/api/updateProgress", body, 0, err);
+	return call_log(client, who(client), progress, err);
 }
 
-static int ask_is_alive(struct cah_client *client, bool *is_alive, int flags,
-			struct cah_error *err)
+int call_is_alive(struct cah_client *client, json_t *who, int flags,
+		  bool *is_alive, struct cah_error *err)
 {
-	struct call call = {"/api/validateWorker", true, who(client), flags, 0};
+	struct call call = {"/api/validateWorker", true, who, flags, 0};
 	struct buf body;
 
 	*is_alive = false;
@@ -257,7 +272,7 @@ static int ask_is_alive(struct cah_client *client, bool *is_alive, int flags,
 int cah_client_is_alive(struct cah_client *client, bool *is_alive,
 			struct cah_error *err)
 {
-	return ask_is_alive(client, is_alive, 0, err);
+	return call_is_alive(client, who(client), 0, is_alive, err);
 }
 
 int call_find_peer(struct cah_client *client, struct cah_error *err)
@@ -265,7 +280,8 @@ int call_find_peer(struct cah_client *client, struct cah_error *err)
 	bool is_alive;
 	if (client->peer != PEER_UNKNOWN)
 		return CAH_OK;
-	int rc = ask_is_alive(client, &is_alive, CALL_IMPATIENT, err);
+	int rc = call_is_alive(client, who(client), CALL_IMPATIENT, &is_alive,
+			       err);
 	return rc == CAH_ECANCELLED || rc == CAH_ENOMEM ? rc : CAH_OK;
 }
 
@@ -295,7 +311,7 @@ int cah_client_update_upload_server(struct cah_client *client,
 
 int cah_client_bye(struct cah_client *client, struct cah_error *err)
 {
-	int rc = post(client, "/api/bye", who(client), 404, err);
+	int rc = call_post(client, "/api/bye", who(client), 404, err);
 	drop_jobs_after(client, rc);
 	return rc;
 }

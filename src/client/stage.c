@@ -17,18 +17,7 @@ struct cah_stage {
 	struct answer_task task;
 };
 
-/* POST of @body to @path; of the answer only its status counts. */
-static int post(struct cah_stage *stage, const char *path, json_t *body,
-		int repeat_status, struct cah_error *err)
-{
-	struct call call = {path, true, body, CALL_JOB, repeat_status};
-	struct buf answer;
-	buf_init(&answer, TALK_BODY_MAX);
-	int rc = call_run(stage->client, &answer, &call, err);
-	buf_fini(&answer);
-	return rc;
-}
-
+/* What most calls send: the token, by which the tracker knows the stage. */
 static json_t *who(const struct cah_stage *stage)
 {
 	return json_pack("{s:s}", "token", stage->client->token);
@@ -161,21 +150,11 @@ int64_t cah_stage_number(const struct cah_stage *stage)
 int cah_stage_job_count(struct cah_stage *stage, int64_t *count,
 			struct cah_error *err)
 {
-	struct buf body;
 	char path[64];
 
-	*count = 0;
 	(void)snprintf(path, sizeof(path), "/api/jobCount?stage=%c",
 		       stage->letter);
-	struct call call = {path, false, NULL, 0, 0};
-	buf_init(&body, TALK_BODY_MAX);
-	int rc = call_run(stage->client, &body, &call, err);
-	if (rc == CAH_OK)
-		rc = call_blame(
-			"/api/jobCount",
-			answer_parse_count(count, buf_slice(&body), err), err);
-	buf_fini(&body);
-	return rc;
+	return call_count(stage->client, path, count, err);
 }
 
 int cah_stage_new_job(struct cah_stage *stage, struct cah_error *err)
@@ -227,7 +206,7 @@ int cah_stage_complete(struct cah_stage *stage, const char *data, size_t len,
 		json_decref(body);
 		return cah_fail(err, CAH_ENOMEM, "complete: out of memory");
 	}
-	rc = post(stage, "/api/completeJob", body, 403, err);
+	rc = call_post(stage->client, "/api/completeJob", body, 403, err);
 	drop_job_after(stage, rc);
 	return rc;
 }
@@ -237,7 +216,8 @@ int cah_stage_flag_invalid(struct cah_stage *stage, struct cah_error *err)
 	int rc = check_job(stage, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = post(stage, "/api/flagInvalidData", who(stage), 403, err);
+	rc = call_post(stage->client, "/api/flagInvalidData", who(stage), 403,
+		       err);
 	drop_job_after(stage, rc);
 	return rc;
 }
@@ -245,39 +225,18 @@ int cah_stage_flag_invalid(struct cah_stage *stage, struct cah_error *err)
 int cah_stage_log(struct cah_stage *stage, const char *progress,
 		  struct cah_error *err)
 {
-	if (progress == NULL || !utf8_is_valid(slice_of(progress)))
-		return cah_fail(err, CAH_EINVALID, "progress: not UTF-8");
-	json_t *body = who(stage);
-	struct slice cut = utf8_cut(slice_of(progress), PROGRESS_MAX);
-	json_t *text = json_stringn(cut.data, cut.len);
-	if (json_object_set_new(body, "progress", text) != 0) {
-		json_decref(body);
-		return cah_fail(err, CAH_ENOMEM, "log: out of memory");
-	}
-	return post(stage, "/api/updateProgress", body, 0, err);
+	return call_log(stage->client, who(stage), progress, err);
 }
 
 int cah_stage_is_alive(struct cah_stage *stage, bool *is_alive,
 		       struct cah_error *err)
 {
-	struct call call = {"/api/validateWorker", true, who(stage), 0, 0};
-	struct buf body;
-
-	*is_alive = false;
-	buf_init(&body, TALK_BODY_MAX);
-	int rc = call_run(stage->client, &body, &call, err);
-	if (rc == CAH_OK)
-		rc = call_blame(
-			call.path,
-			answer_parse_bool(is_alive, buf_slice(&body), err),
-			err);
-	buf_fini(&body);
-	return rc;
+	return call_is_alive(stage->client, who(stage), 0, is_alive, err);
 }
 
 int cah_stage_bye(struct cah_stage *stage, struct cah_error *err)
 {
-	int rc = post(stage, "/api/bye", who(stage), 404, err);
+	int rc = call_post(stage->client, "/api/bye", who(stage), 404, err);
 	drop_job_after(stage, rc);
 	return rc;
 }
