@@ -1,0 +1,169 @@
+/* Transfers: their beginning, and what comes of them. */
+#include "fetch/fetch_priv.h"
+
+#include "base/fail.h"
+
+static struct transfer *get_transfer(struct fetch *fetch)
+{
+	struct transfer *transfer = fetch->spare;
+	if (transfer != NULL)
+		fetch->spare = transfer->next;
+	else if (transfer_new(&transfer, &fetch->setup, NULL) != CAH_OK)
+		return NULL;
+	return transfer;
+}
+
+void fetch_leave(struct task *task)
+{
+	struct fetch *fetch = task->fetch;
+	struct site *site = task->site;
+	curl_multi_remove_handle(loop_multi(fetch->loop), task->transfer->easy);
+	task->transfer->next = fetch->spare;
+	fetch->spare = task->transfer;
+	task->transfer = NULL;
+	TAILQ_REMOVE(&fetch->running, task, link);
+	atomic_fetch_sub(&fetch->active, 1);
+	site->running--;
+	fetch_make_ready(fetch, site);
+	sites_release(fetch->sites, site);
+}
+
+/* One request to the site's address whose turn it is. */
+static bool request(struct task *task, int64_t now_ms)
+{
+	char address[ADDRESS_TEXT];
+	address_write(address, &task->site->answer.addresses[task->address_at]);
+	struct transfer_request request = {
+		.url = task->target.url,
+		.address = address,
+		.port = task->target.port,
+		.time_ms = task->left_ms,
+		.is_first = !task->site->was_used,
+		.body = &task->job->body,
+		.user = task,
+	};
+	task->begun_ms = now_ms;
+	return transfer_begin(task->transfer, &request, NULL) == CAH_OK &&
+	       curl_multi_add_handle(loop_multi(task->fetch->loop),
+				     task->transfer->easy) == CURLM_OK;
+}
+
+/* The look-up counts as the job's time, as far as it waited for it. */
+static void count_lookup(struct task *task)
+{
+	const struct site *site = task->site;
+	int64_t from_ms = site->asked_ms > task->entered_ms ? site->asked_ms
+							    : task->entered_ms;
+	if (site->known_ms > from_ms)
+		task->left_ms -= site->known_ms - from_ms;
+}
+
+static void begin(struct task *task, int64_t now_ms)
+{
+	struct fetch *fetch = task->fetch;
+	count_lookup(task);
+	if (task->left_ms <= 0) {
+		fetch_settle(task, CAH_FATE_TIMEOUT,
+			     "the name took all the time");
+		return;
+	}
+	task->transfer = get_transfer(fetch);
+	if (task->transfer == NULL) {
+		fetch_settle(task, CAH_FATE_INTERNAL, "out of memory");
+		return;
+	}
+	TAILQ_INSERT_TAIL(&fetch->running, task, link);
+	atomic_fetch_add(&fetch->active, 1);
+	task->site->running++;
+	if (!request(task, now_ms)) {
+		fetch_leave(task);
+		fetch_settle(task, CAH_FATE_INTERNAL, "out of memory");
+	}
+}
+
+bool fetch_has_room(struct fetch *fetch)
+{
+	return atomic_load(&fetch->setup.held) <= fetch->options.max_held / 2;
+}
+
+void fetch_begin_ready(struct fetch *fetch, int64_t now_ms)
+{
+	while (fetch->undelivered == NULL && !TAILQ_EMPTY(&fetch->ready) &&
+	       fetch_has_room(fetch) &&
+	       atomic_load(&fetch->active) < fetch->options.concurrency) {
+		struct site *site = TAILQ_FIRST(&fetch->ready);
+		struct task *task = TAILQ_FIRST(&site->waiting);
+		TAILQ_REMOVE(&fetch->ready, site, link);
+		site->place = SITE_NOWHERE;
+		if (task != NULL) {
+			TAILQ_REMOVE(&site->waiting, task, link);
+			begin(task, now_ms);
+		}
+		fetch_make_ready(fetch, site);
+		sites_release(fetch->sites, site);
+	}
+}
+
+static void redirect(struct task *task, const char *url, int64_t now_ms)
+{
+	struct target target;
+	struct cah_error err = {0};
+	int rc = target_parse(&target, url, &err);
+	fetch_leave(task);
+	target_fini(&task->target);
+	task->target = target;
+	task->redirects++;
+	if (rc == CAH_ENOMEM)
+		fetch_settle(task, CAH_FATE_INTERNAL, err.text);
+	else if (rc != CAH_OK)
+		fetch_settle(task, CAH_FATE_HTTP_BROKEN, err.text);
+	else if (task->redirects > task->fetch->options.max_redirects)
+		fetch_settle(task, CAH_FATE_TOO_MANY_REDIRECTS,
+			     "more redirects than the limit");
+	else if (task->left_ms <= 0)
+		fetch_settle(task, CAH_FATE_TIMEOUT,
+			     "redirects took all the time");
+	else
+		fetch_enter(task, now_ms);
+}
+
+static void finish_transfer(struct task *task, CURLcode code, int64_t now_ms)
+{
+	struct transfer_result result;
+	transfer_judge(task->transfer, &result, code);
+	task->site->was_used |= code == CURLE_OK;
+	task->job->http_status = result.http_status;
+	task->left_ms -= now_ms - task->begun_ms;
+	if (result.redirect != NULL) {
+		redirect(task, result.redirect, now_ms);
+		return;
+	}
+	if (result.is_unconnected && task->left_ms > 0 &&
+	    task->address_at + 1 < task->site->answer.count) {
+		task->address_at++;
+		curl_multi_remove_handle(loop_multi(task->fetch->loop),
+					 task->transfer->easy);
+		if (request(task, now_ms))
+			return;
+		result.fate = CAH_FATE_INTERNAL;
+	}
+	fetch_leave(task);
+	fetch_settle(task, result.fate, result.detail);
+}
+
+void fetch_finish_transfers(struct fetch *fetch, int64_t now_ms)
+{
+	int left = 0;
+	CURLM *multi = loop_multi(fetch->loop);
+	for (CURLMsg *message = curl_multi_info_read(multi, &left);
+	     message != NULL; message = curl_multi_info_read(multi, &left)) {
+		void *task = NULL;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		/* The message is gone with the handle's removal. */
+		CURLcode code = message->data.result;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+				  (char **)&task);
+		finish_transfer(task, code, now_ms);
+	}
+}

@@ -1,0 +1,100 @@
+/* fetch_priv.h: what the files of the download stage share. Private to
+ * src/fetch/; all of it is the loop's thread's, but for the atomic counts.
+ *
+ * A job becomes a task (fetch_job.c), which waits at its site, host and port
+ * (fetch_site.c), for a transfer (fetch_begin.c). Sites that may begin one
+ * stand in a ring, so that each turn of it gives every host one transfer: a
+ * host with thousands of jobs does not keep others out. Redirects go back to
+ * the door of the site they lead to. Whatever happens to a task, fetch_settle
+ * is its end, and the only place that gives a job back. */
+#ifndef FETCH_FETCH_PRIV_H
+#define FETCH_FETCH_PRIV_H
+
+#include "fetch/fetch.h"
+#include "fetch/loop.h"
+#include "fetch/site.h"
+#include "fetch/transfer.h"
+
+#include <stdatomic.h>
+
+struct task {
+	TAILQ_ENTRY(task) link; /* site->waiting or fetch->running */
+	struct fetch *fetch;
+	struct fetch_job *job;
+	struct target target;
+	struct site *site;
+	struct transfer *transfer; /* while it runs */
+	int redirects;
+	int address_at;     /* of the site's addresses */
+	int64_t entered_ms; /* the site */
+	int64_t begun_ms;   /* the transfer */
+	int64_t left_ms;    /* of the job's time */
+};
+
+struct fetch {
+	struct fetch_options options;
+	char *user_agent;
+	char *dns_server;
+	char *ca_file;
+	struct transfer_setup setup;
+	struct loop *loop;
+	struct dns *dns;
+	struct sites *sites;
+	int wake; /* eventfd: a queue changed */
+
+	struct queue *out;
+	bool is_stopping; /* cancelled or broken: all jobs end at once */
+	const char *why;  /* static */
+	struct site_list ready;
+	struct task_list running;
+	struct transfer *spare;
+	struct fetch_job *undelivered; /* @out was full; the oldest first */
+	struct fetch_job **undelivered_end;
+	int inside; /* tasks */
+
+	atomic_int_least64_t started;
+	atomic_int_least64_t done;
+	atomic_int_least64_t bytes;
+	atomic_int active;
+	atomic_int waiting;
+};
+
+/* ---- fetch_job.c: jobs come in and go out ---- */
+
+/* Makes tasks of what is in the queue, as far as there is room for them. */
+void fetch_take_jobs(struct fetch *fetch, struct queue *in, int64_t now_ms);
+void fetch_take_job(struct fetch *fetch, struct fetch_job *job, int64_t now_ms);
+
+/* The end of a task that is in no list and holds no transfer. */
+void fetch_settle(struct task *task, enum fate fate, const char *detail);
+
+/* Gives back what the queue behind had no room for. */
+void fetch_deliver_rest(struct fetch *fetch);
+
+/* ---- fetch_site.c: the doors of sites ---- */
+
+/* The task goes to the door of its target's site; one that was redirected goes
+ * before those that have not begun. */
+void fetch_enter(struct task *task, int64_t now_ms);
+
+/* Lets @site stand in the ring, if it may begin a transfer. */
+void fetch_make_ready(struct fetch *fetch, struct site *site);
+
+void fetch_settle_waiting(struct site *site, enum fate fate,
+			  const char *detail);
+
+/* ---- fetch_begin.c: transfers ---- */
+
+/* Begins what may begin. */
+void fetch_begin_ready(struct fetch *fetch, int64_t now_ms);
+
+/* Goes on with the tasks of which libcurl is done with the transfer. */
+void fetch_finish_transfers(struct fetch *fetch, int64_t now_ms);
+
+/* Gives the transfer back; the task is in no list after. */
+void fetch_leave(struct task *task);
+
+/* Whether bodies take so little memory that more may come. */
+bool fetch_has_room(struct fetch *fetch);
+
+#endif
