@@ -12,6 +12,13 @@ enum fate codec_check_size(int64_t width, int64_t height,
 	if (width > INT_MAX || height > INT_MAX || width > limits->max_side ||
 	    height > limits->max_side || width * height > limits->max_pixels)
 		return CAH_FATE_TOO_MANY_PIXELS;
+	int64_t shorter = width < height ? width : height;
+	int64_t longer = width < height ? height : width;
+	if (shorter < limits->min_side)
+		return CAH_FATE_SHORT_SIDE;
+	if (limits->max_aspect > 0 &&
+	    (double)longer / (double)shorter > limits->max_aspect)
+		return CAH_FATE_ASPECT_RATIO;
 	return CAH_FATE_KEPT;
 }
 

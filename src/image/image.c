@@ -116,6 +116,7 @@ static enum fate make_upright(struct image *image, int orientation)
 	image->width = width;
 	image->height = height;
 	image->box = turn_box(image->box, &turn, width, height);
+	image->is_on_side = turn.is_over_diagonal;
 	return CAH_FATE_KEPT;
 }
 

@@ -17,14 +17,19 @@ enum image_format {
 };
 
 struct image_limits {
-	size_t min_bytes;   /* too_small below it */
-	int64_t max_pixels; /* too_many_pixels above it, by the header, before
-			       anything is decoded */
-	int max_side;       /* the same for one side, in pixels */
+	size_t min_bytes;    /* too_small below it */
+	int64_t max_pixels;  /* too_many_pixels above it, by the header, before
+				anything is decoded */
+	int max_side;        /* the same for one side, in pixels */
+	int min_side;        /* short_side below it, in pixels */
+	double max_aspect;   /* aspect_ratio above it, the longer side by the
+				shorter; 0: none */
+	bool keep_truncated; /* a JPEG that was cut is a picture, grey from
+				there on, not truncated_image */
 };
 
 /* 5,000 bytes (the original worker's), 89,478,484 pixels (Pillow's limit),
- * 65,535 pixels a side. */
+ * 65,535 pixels a side; no other limits, truncated ones are dropped. */
 struct image_limits image_limits_default(void);
 
 /* A part of an image, in pixels from the left upper corner. */
@@ -42,6 +47,8 @@ struct image {
 			       decoding */
 	int original_height;
 	enum image_format format;
+	bool is_truncated; /* the file was cut */
+	bool is_on_side;   /* upright, its width is the file's height */
 	/* What the picture covers of these pixels; all zeros: all. Half of 257
 	   pixels are 129, of which the last is covered half. */
 	struct image_box box;
@@ -58,7 +65,8 @@ const char *image_extension(enum image_format format);
  * (as Pillow's exif_transpose). When @min_side is not 0 a JPEG may be decoded
  * at a fraction of its size, but neither side smaller than twice that (or its
  * own size). Returns CAH_FATE_KEPT and fills *out (image_fini), else why not:
- * too_small, not_an_image, broken_image, too_many_pixels, internal. */
+ * too_small, not_an_image, broken_image, truncated_image, too_many_pixels,
+ * short_side, aspect_ratio, internal. */
 enum fate image_decode(struct image *out, struct slice bytes,
 		       const struct image_limits *limits, int min_side);
 
@@ -87,5 +95,23 @@ struct image_fit {
  * not positive). */
 CAH_MUST_CHECK int image_fit(uint8_t *out, const struct image *image,
 			     const struct image_fit *fit);
+
+/* A part of a picture that is scaled as a whole. */
+struct image_window {
+	int full_width; /* pixels, of all of the picture when scaled */
+	int full_height;
+	int left; /* pixels of that, where the wanted part begins */
+	int top;
+	int width; /* of the wanted part, which lies within the whole */
+	int height;
+};
+
+/* Writes the wanted part to @out, rows of @stride bytes, the bytes between
+ * them left as they are; filters as image_fit. Errors: CAH_ENOMEM, CAH_EINVALID
+ * (a size that is not positive, a part outside of the whole). */
+CAH_MUST_CHECK int image_scale(uint8_t *out, size_t stride,
+			       const struct image *image,
+			       const struct image_window *window,
+			       enum image_filter filter);
 
 #endif

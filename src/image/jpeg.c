@@ -30,6 +30,8 @@ struct decoder {
 	jmp_buf escape;
 	enum fate fate;
 	uint8_t *rgb;
+	bool keeps_truncated;
+	bool is_truncated;
 };
 
 static void give_up(j_common_ptr jpeg, enum fate fate)
@@ -47,12 +49,20 @@ static void on_error(j_common_ptr jpeg)
 }
 
 /* Negative levels are warnings, the others traces. Two warnings are about what
- * a header says of itself and leave the pixels as they are. */
+ * a header says of itself and leave the pixels as they are. Behind the end of a
+ * cut file there is nothing that could still be damaged. */
 static void on_message(j_common_ptr jpeg, int level)
 {
+	struct decoder *decoder = jpeg->client_data;
 	int code = jpeg->err->msg_code;
-	if (level < 0 && code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM)
+	if (level >= 0 || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM)
+		return;
+	if (code == JWRN_JPEG_EOF)
+		decoder->is_truncated = true;
+	if (!decoder->is_truncated)
 		give_up(jpeg, CAH_FATE_BROKEN_IMAGE);
+	if (!decoder->keeps_truncated)
+		give_up(jpeg, CAH_FATE_TRUNCATED_IMAGE);
 }
 
 static void on_output(j_common_ptr jpeg)
@@ -159,6 +169,7 @@ static void decode(struct decoder *decoder, struct image *out,
 	out->height = (int)jpeg->output_height;
 	out->original_width = (int)jpeg->image_width;
 	out->original_height = (int)jpeg->image_height;
+	out->is_truncated = decoder->is_truncated;
 	out->box.right =
 		(double)jpeg->image_width * jpeg->scale_num / jpeg->scale_denom;
 	out->box.bottom = (double)jpeg->image_height * jpeg->scale_num /
@@ -169,7 +180,8 @@ enum fate jpeg_decode(struct image *out, struct slice bytes,
 		      const struct image_limits *limits, int min_side,
 		      int *orientation)
 {
-	struct decoder decoder = {.fate = CAH_FATE_KEPT};
+	struct decoder decoder = {.fate = CAH_FATE_KEPT,
+				  .keeps_truncated = limits->keep_truncated};
 	decoder.jpeg.err = jpeg_std_error(&decoder.errors);
 	decoder.errors.error_exit = on_error;
 	decoder.errors.emit_message = on_message;

@@ -52,15 +52,22 @@ static void plan_crop(struct side *side, int64_t out, int crop)
 	side->count = out < crop ? (int)out : crop;
 }
 
-/* @edge is for the shorter one; the other's is cut to whole pixels. */
-static void plan(struct side *x, struct side *y, const struct image *image,
-		 const struct image_fit *fit)
+static void plan_source(struct side *x, struct side *y,
+			const struct image *image)
 {
 	struct image_box box = image->box;
 	if (box.right <= box.left || box.bottom <= box.top)
 		box = (struct image_box){0, 0, image->width, image->height};
 	*x = (struct side){image->width, box.left, box.right, 0, 0, 0, 0};
 	*y = (struct side){image->height, box.top, box.bottom, 0, 0, 0, 0};
+}
+
+/* @edge is for the shorter one; the other's is cut to whole pixels. */
+static void plan(struct side *x, struct side *y, const struct image *image,
+		 const struct image_fit *fit)
+{
+	plan_source(x, y, image);
+	struct image_box box = {x->from, y->from, x->to, y->to};
 	double width = box.right - box.left;
 	double height = box.bottom - box.top;
 	double shortest = width < height ? width : height;
@@ -432,4 +439,30 @@ int image_fit(uint8_t *out, const struct image *image,
 	if (fit->filter == IMAGE_NEAREST)
 		return pick_nearest(start, stride, image, &x, &y);
 	return resample(start, stride, image, &x, &y, fit->filter);
+}
+
+static bool is_within(int full, int start, int count)
+{
+	return full > 0 && count > 0 && start >= 0 && start <= full - count;
+}
+
+int image_scale(uint8_t *out, size_t stride, const struct image *image,
+		const struct image_window *w, enum image_filter filter)
+{
+	if (!is_within(w->full_width, w->left, w->width) ||
+	    !is_within(w->full_height, w->top, w->height) ||
+	    image->width <= 0 || image->height <= 0)
+		return CAH_EINVALID;
+
+	struct side x, y;
+	plan_source(&x, &y, image);
+	x.out = w->full_width;
+	x.first = w->left;
+	x.count = w->width;
+	y.out = w->full_height;
+	y.first = w->top;
+	y.count = w->height;
+	if (filter == IMAGE_NEAREST)
+		return pick_nearest(out, stride, image, &x, &y);
+	return resample(out, stride, image, &x, &y, filter);
 }
