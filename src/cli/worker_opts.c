@@ -21,20 +21,17 @@ int worker_opts_threads(int64_t wanted)
 
 void worker_opts_init(struct worker_opts *o)
 {
-	const struct fetch_options fetch = fetch_options_default();
 	*o = (struct worker_opts){
 		.threads = 0,
 		.threshold = 0.3,
 		.languages = "en",
-		.concurrency = fetch.concurrency,
-		.image_timeout_s = fetch.total_timeout_ms / 1000,
-		.max_image_bytes = (int64_t)fetch.max_bytes,
 	};
+	fetch_opts_init(&o->fetch);
 }
 
 void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 {
-	const struct opt table[WORKER_OPTS_COUNT] = {
+	const struct opt table[WORKER_OPTS_OWN] = {
 		{"model", "DIR", "folder of a CLIP model (docs/models.md)",
 		 OPT_TEXT, &o->model, 0, 0},
 		{"out", "DIR", "folder for the shards (or file: URI)", OPT_TEXT,
@@ -54,26 +51,17 @@ void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 		{"block-urls", "FILE",
 		 "drop URLs of its MD5 or SHA-256, one a line", OPT_TEXT,
 		 &o->blocking.urls_path, 0, 0},
-		{"concurrency", "N", "downloads at once", OPT_INT,
-		 &o->concurrency, 1, 10000},
-		{"image-timeout", "SECONDS", "for one image, redirects and all",
-		 OPT_INT, &o->image_timeout_s, 1, 3600},
-		{"max-image-bytes", "BYTES", "largest image file", OPT_INT,
-		 &o->max_image_bytes, 5000, 1 << 28},
-		{"resolve", "HOST:PORT:ADDR", "use ADDR for HOST, as curl does",
-		 OPT_LIST, &o->resolve, 0, 0},
-		{"allow-private-addresses", NULL,
-		 "fetch from this machine and its network too", OPT_FLAG,
-		 &o->allow_private, 0, 0},
-		{"ignore-robots-tag", NULL,
-		 "fetch what X-Robots-Tag: noai and the like forbid", OPT_FLAG,
-		 &o->ignore_robots_tag, 0, 0},
 		{"quiet", NULL, "say only what goes wrong", OPT_FLAG,
 		 &o->is_quiet, 0, 0},
 		{"json", NULL, "results and log lines as JSON", OPT_FLAG,
 		 &o->is_json, 0, 0},
 	};
-	memcpy(rows, table, sizeof(table));
+	/* The last two, which every command has, stay last. */
+	const size_t before = WORKER_OPTS_OWN - 2;
+	memcpy(rows, table, before * sizeof(table[0]));
+	fetch_opts_rows(rows + before, &o->fetch);
+	memcpy(rows + before + FETCH_OPTS_COUNT, table + before,
+	       2 * sizeof(table[0]));
 }
 
 /* A place beyond this machine's folders would be half a promise. */
@@ -99,8 +87,7 @@ int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 				"model");
 	int rc = find_folder(o, err);
 	if (rc == CAH_OK)
-		rc = pins_new(&o->pins, o->resolve.values, o->resolve.count,
-			      err);
+		rc = fetch_opts_open(&o->fetch, &o->fetch_options, err);
 	if (rc == CAH_OK)
 		rc = blocking_read(&o->blocked, &o->blocking, err);
 	if (rc == CAH_OK)
@@ -119,7 +106,7 @@ void worker_opts_close(struct worker_opts *o)
 	if (o->clip != NULL)
 		clip_close(o->clip);
 	log_free(o->log);
-	pins_free(o->pins);
+	fetch_opts_close(&o->fetch);
 	blocklist_free(o->blocked);
 	free(o->folder);
 }
@@ -156,21 +143,15 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 		.save_images = o->save_images,
 		.save_embeddings = !o->no_embeddings,
 		.scan = scan_options_default(),
-		.fetch = fetch_options_default(),
+		.fetch = o->fetch_options,
 		.image = image_limits_default(),
 	};
-	p->fetch.concurrency = (int)o->concurrency;
-	p->fetch.total_timeout_ms = o->image_timeout_s * 1000;
-	p->fetch.max_bytes = (size_t)o->max_image_bytes;
-	p->fetch.allow_private = o->allow_private;
-	p->fetch.ignore_robots_tag = o->ignore_robots_tag;
-	p->fetch.pins = o->pins;
-	p->stream.pins = o->pins;
+	p->stream.pins = o->fetch.pins;
 	p->scan.blocked = o->blocked;
-	p->stream.allow_private = o->allow_private;
-	memcpy(o->resolve_entries, o->resolve.values,
-	       o->resolve.count * sizeof(o->resolve.values[0]));
-	o->resolve_entries[o->resolve.count] = NULL;
+	p->stream.allow_private = o->fetch.allow_private;
+	memcpy(o->resolve_entries, o->fetch.resolve.values,
+	       o->fetch.resolve.count * sizeof(o->fetch.resolve.values[0]));
+	o->resolve_entries[o->fetch.resolve.count] = NULL;
 	work->client.resolve = o->resolve_entries;
 	work->client.type = CAH_HYBRID;
 	return languages_read(&o->language_list, &p->scan, o->languages, err);

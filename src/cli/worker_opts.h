@@ -4,6 +4,7 @@
 #define CLI_WORKER_OPTS_H
 
 #include "cli/blocking.h"
+#include "cli/fetch_opts.h"
 #include "cli/languages.h"
 #include "cli/opt.h"
 #include "worker/work.h"
@@ -11,7 +12,9 @@
 #include <limits.h>
 
 enum {
-	WORKER_OPTS_COUNT = 17, /* rows of worker_opts_rows */
+	WORKER_OPTS_OWN = 11, /* beside those of fetching */
+	/* rows of worker_opts_rows */
+	WORKER_OPTS_COUNT = WORKER_OPTS_OWN + FETCH_OPTS_COUNT,
 };
 
 struct worker_opts {
@@ -24,16 +27,11 @@ struct worker_opts {
 	bool no_embeddings;
 	const char *languages;
 	struct blocking blocking;
-	int64_t concurrency;
-	int64_t image_timeout_s;
-	int64_t max_image_bytes;
-	struct opt_list resolve;
-	bool allow_private;
-	bool ignore_robots_tag;
+	struct fetch_opts fetch;
 	bool is_quiet;
 	bool is_json;
 	/* made by worker_opts_open */
-	struct pins *pins;
+	struct fetch_options fetch_options;
 	struct blocklist *blocked;
 	struct clip *clip;
 	struct log *log;
