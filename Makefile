@@ -52,8 +52,10 @@ test: all check system
 check: all
 	$(MESON) test -C $(BUILD) --print-errorlogs
 
+# Files of tests in so many processes: most of them wait for others' answers.
+TEST_JOBS ?= 2
 system: all
-	$(PYTHON) -m pytest -q tests/system
+	$(PYTHON) -m pytest -q -n $(TEST_JOBS) --dist loadfile tests/system
 
 asan: | deps
 	@[ -f build-asan/build.ninja ] || $(MESON) setup build-asan \

@@ -99,7 +99,10 @@ def server(args):
 
 def load(bench, mode, address, *args):
     program = bench.program("tracker_load")
-    return json.loads(run([program, mode, address, *args], keep=True).out)
+    result = json.loads(run([program, mode, address, *args], keep=True).out)
+    if mode == "cycles" and result["cycles"] == 0:
+        raise BenchError("no job was open for the cycles")
+    return result
 
 
 def worst_p99(result, *calls):
@@ -330,7 +333,7 @@ def measure(bench):
     large = large_store(bench, many, small)
     yield from cycle_rows(bench, {2 * few: small, 2 * many: large}, seconds, rounds)
     yield from large_rows(bench, large, seconds, rounds)
-    yield from postgres_rows(bench, bench.pick(100_000, 4_000), seconds, rounds)
+    yield from postgres_rows(bench, bench.pick(200_000, 20_000), seconds, rounds)
     starts = in_turn(
         rounds, ours=lambda: start_s(bench, large), few=lambda: start_s(bench, small)
     )
