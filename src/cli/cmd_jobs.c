@@ -2,6 +2,7 @@
  * meanwhile; each command is one transaction, but for a long import. */
 #include "base/fail.h"
 #include "base/log.h"
+#include "cli/action.h"
 #include "cli/cmd.h"
 #include "cli/jobs.h"
 #include "cli/opt.h"
@@ -32,50 +33,34 @@ void jobs_begin_json(struct wire_json *json, struct buf *line)
 
 /* ---- the command ---- */
 
-static const struct action {
-	const char *name;
+static const struct jobs_action {
+	struct action head;
 	int (*run)(struct jobs_args *jobs, struct cah_error *err);
-	int min_operands;
-	int max_operands; /* -1: any number */
-	bool makes_store; /* opens it by itself */
 } actions[] = {
-	{"import", jobs_import, 1, -1, true},
-	{"count", jobs_count, 0, 0, false},
-	{"list", jobs_list, 0, 0, false},
-	{"show", jobs_show, 1, 1, false},
-	{"reset", jobs_reset, 1, 1, false},
-	{"export", jobs_export, 0, 1, false},
-	{"backup", jobs_backup, 1, 1, false},
-	{"move", jobs_move, 0, 0, true},
+	{{"import", 1, -1, true}, jobs_import},
+	{{"count", 0, 0, false}, jobs_count},
+	{{"list", 0, 0, false}, jobs_list},
+	{{"show", 1, 1, false}, jobs_show},
+	{{"reset", 1, 1, false}, jobs_reset},
+	{{"export", 0, 1, false}, jobs_export},
+	{{"backup", 1, 1, false}, jobs_backup},
+	{{"move", 0, 0, true}, jobs_move},
 };
 
-static const struct action *find_action(const struct jobs_args *jobs,
-					const char *name, struct cah_error *err)
-{
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-		const struct action *a = &actions[i];
-		if (strcmp(a->name, name) != 0)
-			continue;
-		int count = jobs->operand_count;
-		if (count >= a->min_operands &&
-		    (a->max_operands < 0 || count <= a->max_operands))
-			return a;
-		(void)cah_fail(err, CAH_EINVALID,
-			       "%s: %s arguments (see cah jobs --help)", name,
-			       count < a->min_operands ? "missing"
-						       : "too many");
-		return NULL;
-	}
-	(void)cah_fail(err, CAH_EINVALID,
-		       "there is no action '%s' (see cah jobs --help)", name);
-	return NULL;
-}
+static const struct action_table table = {
+	"jobs",
+	&actions[0].head,
+	sizeof(actions[0]),
+	sizeof(actions) / sizeof(actions[0]),
+};
 
 static int run(struct jobs_args *jobs, const char *name, struct cah_error *err)
 {
-	const struct action *action = find_action(jobs, name, err);
-	if (action == NULL)
+	const struct action *head =
+		action_find(&table, name, jobs->operand_count, err);
+	if (head == NULL)
 		return CAH_EINVALID;
+	const struct jobs_action *action = (const void *)head;
 	jobs->state = -1;
 	if (jobs->state_name != NULL) {
 		jobs->state = store_job_state(slice_of(jobs->state_name));
@@ -87,7 +72,7 @@ static int run(struct jobs_args *jobs, const char *name, struct cah_error *err)
 					jobs->state_name);
 	}
 	int rc = CAH_OK;
-	if (!action->makes_store)
+	if (!head->makes_store)
 		rc = store_open_existing(&jobs->store, jobs->store_uri, err);
 	if (rc == CAH_OK && !jobs->is_quiet && isatty(STDERR_FILENO))
 		rc = log_new(&jobs->progress, stderr, LOG_SILENT, false, err);

@@ -2,6 +2,7 @@
  * The tracker may run meanwhile; each command is one transaction, but for a
  * long import. */
 #include "base/fail.h"
+#include "cli/action.h"
 #include "cli/cmd.h"
 #include "cli/opt.h"
 #include "cli/tasks.h"
@@ -14,42 +15,24 @@ enum {
 
 #define RESULTS_LIMIT ((int64_t)1000000000000)
 
-static const struct action {
-	const char *name;
+static const struct tasks_action {
+	struct action head;
 	int (*run)(struct tasks_args *tasks, struct cah_error *err);
-	int min_operands;
-	int max_operands; /* -1: any number */
-	bool makes_store; /* opens it by itself */
 } actions[] = {
-	{"import", tasks_import, 1, -1, true},
-	{"count", tasks_count, 0, 0, false},
-	{"list", tasks_list, 0, 0, false},
-	{"show", tasks_show, 1, 1, false},
-	{"reset", tasks_reset, 1, 1, false},
-	{"results", tasks_results, 0, 0, false},
+	{{"import", 1, -1, true}, tasks_import},
+	{{"count", 0, 0, false}, tasks_count},
+	{{"list", 0, 0, false}, tasks_list},
+	{{"show", 1, 1, false}, tasks_show},
+	{{"reset", 1, 1, false}, tasks_reset},
+	{{"results", 0, 0, false}, tasks_results},
 };
 
-static const struct action *find_action(const struct tasks_args *tasks,
-					const char *name, struct cah_error *err)
-{
-	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-		const struct action *a = &actions[i];
-		if (strcmp(a->name, name) != 0)
-			continue;
-		int count = tasks->operand_count;
-		if (count >= a->min_operands &&
-		    (a->max_operands < 0 || count <= a->max_operands))
-			return a;
-		(void)cah_fail(err, CAH_EINVALID,
-			       "%s: %s arguments (see cah tasks --help)", name,
-			       count < a->min_operands ? "missing"
-						       : "too many");
-		return NULL;
-	}
-	(void)cah_fail(err, CAH_EINVALID,
-		       "there is no action '%s' (see cah tasks --help)", name);
-	return NULL;
-}
+static const struct action_table table = {
+	"tasks",
+	&actions[0].head,
+	sizeof(actions[0]),
+	sizeof(actions) / sizeof(actions[0]),
+};
 
 static int read_choice(struct tasks_args *tasks, struct cah_error *err)
 {
@@ -75,14 +58,16 @@ static int read_choice(struct tasks_args *tasks, struct cah_error *err)
 static int run(struct tasks_args *tasks, const char *name,
 	       struct cah_error *err)
 {
-	const struct action *action = find_action(tasks, name, err);
-	if (action == NULL)
+	const struct action *head =
+		action_find(&table, name, tasks->operand_count, err);
+	if (head == NULL)
 		return CAH_EINVALID;
+	const struct tasks_action *action = (const void *)head;
 	int rc = read_choice(tasks, err);
 	if (tasks->limit < 0)
 		tasks->limit = action->run == tasks_results ? RESULTS_LIMIT
 							    : LIST_LIMIT;
-	if (rc == CAH_OK && !action->makes_store)
+	if (rc == CAH_OK && !head->makes_store)
 		rc = store_open_existing(&tasks->store, tasks->store_uri, err);
 	if (rc == CAH_OK)
 		rc = action->run(tasks, err);

@@ -1,6 +1,7 @@
 /* What cah jobs shows of single jobs and of all, and how it opens one again. */
 #include "base/clock.h"
 #include "base/fail.h"
+#include "cli/action.h"
 #include "cli/jobs.h"
 
 #include <errno.h>
@@ -117,25 +118,11 @@ int jobs_list(struct jobs_args *jobs, struct cah_error *err)
 	return rc;
 }
 
-static int read_number(const struct jobs_args *jobs, int64_t *out,
-		       struct cah_error *err)
-{
-	const char *text = jobs->operands[0];
-	char *end;
-	errno = 0;
-	long long n = strtoll(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || n < 1)
-		return cah_fail(err, CAH_EINVALID, "'%s' is no job's number",
-				text);
-	*out = n;
-	return CAH_OK;
-}
-
 int jobs_show(struct jobs_args *jobs, struct cah_error *err)
 {
 	struct job job;
 	int64_t number = 0;
-	int rc = read_number(jobs, &number, err);
+	int rc = action_number(&number, "job", jobs->operands[0], err);
 	if (rc == CAH_OK)
 		rc = store_job_get(jobs->store, &job, number, err);
 	if (rc != CAH_OK)
@@ -149,7 +136,7 @@ int jobs_show(struct jobs_args *jobs, struct cah_error *err)
 int jobs_reset(struct jobs_args *jobs, struct cah_error *err)
 {
 	int64_t number = 0;
-	int rc = read_number(jobs, &number, err);
+	int rc = action_number(&number, "job", jobs->operands[0], err);
 	if (rc == CAH_OK)
 		rc = store_job_reset(jobs->store, number, err);
 	if (rc != CAH_OK)

@@ -1,6 +1,7 @@
 /* What an organiser asks about tasks, and what they gave. */
 #include "base/clock.h"
 #include "base/fail.h"
+#include "cli/action.h"
 #include "cli/tasks.h"
 
 #include <errno.h>
@@ -188,20 +189,6 @@ int tasks_results(struct tasks_args *tasks, struct cah_error *err)
 
 /* ---- show, reset ---- */
 
-static int read_number(const struct tasks_args *tasks, int64_t *out,
-		       struct cah_error *err)
-{
-	const char *text = tasks->operands[0];
-	char *end;
-	errno = 0;
-	long long n = strtoll(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || n < 1)
-		return cah_fail(err, CAH_EINVALID, "'%s' is no task's number",
-				text);
-	*out = n;
-	return CAH_OK;
-}
-
 static int show_json(const struct tasks_args *tasks, const struct task *task,
 		     struct cah_error *err)
 {
@@ -250,7 +237,7 @@ int tasks_show(struct tasks_args *tasks, struct cah_error *err)
 {
 	struct task task;
 	int64_t number = 0;
-	int rc = read_number(tasks, &number, err);
+	int rc = action_number(&number, "task", tasks->operands[0], err);
 	if (rc == CAH_OK)
 		rc = store_task_get(tasks->store, &task, number, err);
 	if (rc != CAH_OK)
@@ -274,7 +261,7 @@ int tasks_show(struct tasks_args *tasks, struct cah_error *err)
 int tasks_reset(struct tasks_args *tasks, struct cah_error *err)
 {
 	int64_t number = 0;
-	int rc = read_number(tasks, &number, err);
+	int rc = action_number(&number, "task", tasks->operands[0], err);
 	if (rc == CAH_OK)
 		rc = store_task_reset(tasks->store, number, err);
 	if (rc == CAH_OK && !tasks->is_quiet)

@@ -140,6 +140,19 @@ static int copy_text(char **out, const json_t *object, const char *key,
 	return CAH_OK;
 }
 
+/* Who we are from now on: every dialect says it alike. */
+static int copy_worker(char **token, char **display_name, const json_t *object,
+		       struct cah_error *err)
+{
+	int rc = copy_text(token, object, "token", ANSWER_TOKEN_MAX, err);
+	if (rc == CAH_OK && (*token)[0] == '\0')
+		rc = cah_fail(err, CAH_EFORMAT, "token is empty");
+	if (rc == CAH_OK)
+		rc = copy_text(display_name, object, "display_name",
+			       ANSWER_TOKEN_MAX, err);
+	return rc;
+}
+
 void answer_new_fini(struct answer_new *answer)
 {
 	free(answer->token);
@@ -156,12 +169,7 @@ int answer_parse_new(struct answer_new *out, struct slice body,
 	int rc = load(&root, body, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = copy_text(&out->token, root, "token", ANSWER_TOKEN_MAX, err);
-	if (rc == CAH_OK && out->token[0] == '\0')
-		rc = cah_fail(err, CAH_EFORMAT, "token is empty");
-	if (rc == CAH_OK)
-		rc = copy_text(&out->display_name, root, "display_name",
-			       ANSWER_TOKEN_MAX, err);
+	rc = copy_worker(&out->token, &out->display_name, root, err);
 	/* Some trackers have no place for results to say: null, or nothing. */
 	const json_t *address = json_object_get(root, "upload_address");
 	if (rc == CAH_OK && (address == NULL || json_is_null(address))) {
@@ -207,12 +215,7 @@ int answer_parse_stage(struct answer_stage *out, struct slice body,
 	int rc = load(&root, body, err);
 	if (rc != CAH_OK)
 		return rc;
-	rc = copy_text(&out->token, root, "token", ANSWER_TOKEN_MAX, err);
-	if (rc == CAH_OK && out->token[0] == '\0')
-		rc = cah_fail(err, CAH_EFORMAT, "token is empty");
-	if (rc == CAH_OK)
-		rc = copy_text(&out->display_name, root, "display_name",
-			       ANSWER_TOKEN_MAX, err);
+	rc = copy_worker(&out->token, &out->display_name, root, err);
 	if (rc == CAH_OK)
 		rc = copy_text(&out->project, root, "project",
 			       ANSWER_ADDRESS_MAX, err);
