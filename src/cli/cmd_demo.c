@@ -25,6 +25,7 @@ struct demo_args {
 	bool is_serving;
 	bool is_quiet;
 	bool is_json;
+	bool no_sandbox;
 	char paths[PATHS][PATH_MAX];
 	char made_out[PATH_MAX];
 };
@@ -123,11 +124,20 @@ static int demo(struct demo_args *a, struct cancel *cancel,
 	const struct clip_options clip = {.threads = threads};
 	if (rc == CAH_OK)
 		rc = clip_open(&options.clip, a->model, &clip, err);
+	const struct decoders_options decoders = {
+		.count = threads,
+		.file_max = fetch_options_default().max_bytes,
+		.log = options.log,
+	};
+	if (rc == CAH_OK && !a->no_sandbox)
+		rc = worker_opts_decoders(&options.decoders, options.clip,
+					  &decoders, err);
 	options.out = a->out;
 	options.docs = a->docs;
 	options.world = a->world;
 	if (rc == CAH_OK)
 		rc = demo_run(&options, cancel, err);
+	decoders_free(options.decoders);
 	if (options.clip != NULL)
 		clip_close(options.clip);
 	log_free(options.log);
@@ -160,6 +170,8 @@ int cmd_demo(int argc, char **argv, struct cancel *cancel)
 		 0, 0},
 		{"world", "DIR", "default: the world made by the build",
 		 OPT_TEXT, &a.world, 0, 0},
+		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
+		 &a.no_sandbox, 0, 0},
 		{"quiet", NULL, "nothing but the report", OPT_FLAG, &a.is_quiet,
 		 0, 0},
 		{"json", NULL, "the report and log lines as JSON", OPT_FLAG,

@@ -6,6 +6,7 @@
 #include "cli/opt.h"
 #include "cli/pairs.h"
 #include "clip/clip.h"
+#include "decode/decoders.h"
 #include "worker/fit.h"
 
 #include <jansson.h>
@@ -30,6 +31,7 @@ struct options {
 	bool full_precision;
 	bool is_quiet;
 	bool has_embeddings;
+	bool no_sandbox;
 	bool is_json; /* of @format */
 };
 
@@ -43,6 +45,7 @@ struct row {
 struct score {
 	struct options options;
 	struct clip *clip;
+	struct decoders *decoders; /* one; NULL: in this process */
 	struct pairs pairs;
 	char base[PATH_MAX]; /* ends with a slash, or empty */
 	struct row rows[BATCH];
@@ -72,35 +75,34 @@ static int set_base(struct score *s, const char *pairs, struct cah_error *err)
 	return CAH_OK;
 }
 
-/* NULL, or why the image has no pixels. */
-static const char *fit_image(const struct score *s, const char *name,
-			     uint8_t *pixels)
+/* Sets *reason: NULL, or why the image has no pixels. Errors: no decoder. */
+static int fit_image(const struct score *s, const char *name, uint8_t *pixels,
+		     const char **reason, struct cah_error *err)
 {
-	struct image_fit fit = fit_make(clip_plan(s->clip));
+	const struct image_fit fit = fit_make(clip_plan(s->clip));
 	char path[PATH_MAX];
 	struct buf bytes;
-	struct image image = {0};
-	const char *reason = NULL;
+	*reason = "no_such_file";
 	if (snprintf(path, sizeof(path), "%s%s", name[0] == '/' ? "" : s->base,
 		     name) >= (int)sizeof(path))
-		return "no_such_file";
+		return CAH_OK;
 	buf_init(&bytes, IMAGE_BYTES_MAX);
 	int rc = file_read(&bytes, path, NULL);
+	if (rc != CAH_OK) {
+		if (rc != CAH_ENOTFOUND)
+			*reason = "unreadable";
+		buf_fini(&bytes);
+		return CAH_OK;
+	}
 	struct image_limits limits = image_limits_default();
 	limits.min_bytes = 0; /* whoever asks has chosen the file */
-	enum fate fate = CAH_FATE_KEPT;
-	if (rc == CAH_OK)
-		fate = image_decode(&image, buf_slice(&bytes), &limits,
-				    fit.shortest_edge);
-	if (rc != CAH_OK)
-		reason = rc == CAH_ENOTFOUND ? "no_such_file" : "unreadable";
-	else if (fate != CAH_FATE_KEPT)
-		reason = fate_key(fate);
-	else if (image_fit(pixels, &image, &fit) != CAH_OK)
-		reason = fate_key(CAH_FATE_INTERNAL);
-	image_fini(&image);
+	const struct decoders_job job = {
+		.bytes = buf_slice(&bytes), .name = path, .limits = &limits};
+	struct decoders_fitted fitted;
+	rc = decoders_fit(&fitted, pixels, s->decoders, &job, &fit, err);
+	*reason = fitted.fate != CAH_FATE_KEPT ? fate_key(fitted.fate) : NULL;
 	buf_fini(&bytes);
-	return reason;
+	return rc;
 }
 
 static json_t *numbers(const float *values, int count)
@@ -190,16 +192,18 @@ static int score_rows(struct score *s, struct cah_error *err)
 	size_t dimension = (size_t)clip_dimension(s->clip);
 	struct slice texts[BATCH];
 	size_t n = 0;
-	for (size_t i = 0; i < s->count; i++) {
+	int rc = CAH_OK;
+	for (size_t i = 0; i < s->count && rc == CAH_OK; i++) {
 		struct row *row = &s->rows[i];
-		row->reason =
-			fit_image(s, row->pair.image, s->pixels + n * size);
-		if (row->reason != NULL)
+		rc = fit_image(s, row->pair.image, s->pixels + n * size,
+			       &row->reason, err);
+		if (rc != CAH_OK || row->reason != NULL)
 			continue;
 		texts[n] = (struct slice){row->pair.text, row->pair.text_len};
 		row->at = n++;
 	}
-	int rc = clip_embed_images(s->clip, s->pixels, n, s->images, err);
+	if (rc == CAH_OK)
+		rc = clip_embed_images(s->clip, s->pixels, n, s->images, err);
 	if (rc == CAH_OK)
 		rc = clip_embed_texts(s->clip, texts, n, s->texts, err);
 	for (size_t i = 0; rc == CAH_OK && i < s->count; i++) {
@@ -252,8 +256,14 @@ static int prepare(struct score *s, const char *pairs, struct cah_error *err)
 		return rc;
 	const struct clip_plan *plan = clip_plan(s->clip);
 	size_t dimension = (size_t)clip_dimension(s->clip);
-	s->pixels = calloc(BATCH, 3 * (size_t)plan->crop_width *
-					  (size_t)plan->crop_height);
+	size_t size = 3 * (size_t)plan->crop_width * (size_t)plan->crop_height;
+	const struct decoders_options decoders = {
+		.count = 1, .file_max = IMAGE_BYTES_MAX, .made_max = size};
+	if (!o->no_sandbox)
+		rc = decoders_new(&s->decoders, &decoders, err);
+	if (rc != CAH_OK)
+		return rc;
+	s->pixels = calloc(BATCH, size);
 	s->images = calloc(BATCH, dimension * sizeof(*s->images));
 	s->texts = calloc(BATCH, dimension * sizeof(*s->texts));
 	buf_init(&s->out, OUTPUT_MAX);
@@ -288,6 +298,7 @@ static void release(struct score *s)
 {
 	forget_rows(s);
 	pairs_close(&s->pairs);
+	decoders_free(s->decoders);
 	clip_close(s->clip);
 	buf_fini(&s->out);
 	free(s->pixels);
@@ -340,6 +351,8 @@ int cmd_score(int argc, char **argv, struct cancel *cancel)
 		 OPT_FLAG, &o.full_precision, 0, 0},
 		{"embeddings", NULL, "with jsonl: both embeddings, too",
 		 OPT_FLAG, &o.has_embeddings, 0, 0},
+		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
+		 &o.no_sandbox, 0, 0},
 		{"quiet", NULL, "no report at the end", OPT_FLAG, &o.is_quiet,
 		 0, 0},
 	};

@@ -41,6 +41,9 @@ static int catch_signals(struct cah_error *err)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* Ignored by whoever started us, it would keep the ends of our own
+	 * processes from us. */
+	signal(SIGCHLD, SIG_DFL);
 	/* A file that may not grow is an error of write, as a full disk is. */
 	signal(SIGXFSZ, SIG_IGN);
 	return CAH_OK;

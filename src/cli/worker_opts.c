@@ -51,6 +51,8 @@ void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 		{"block-urls", "FILE",
 		 "drop URLs of its MD5 or SHA-256, one a line", OPT_TEXT,
 		 &o->blocking.urls_path, 0, 0},
+		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
+		 &o->no_sandbox, 0, 0},
 		{"quiet", NULL, "say only what goes wrong", OPT_FLAG,
 		 &o->is_quiet, 0, 0},
 		{"json", NULL, "results and log lines as JSON", OPT_FLAG,
@@ -79,6 +81,17 @@ static int find_folder(struct worker_opts *o, struct cah_error *err)
 	return rc == CAH_OK ? file_make_dirs(o->folder, err) : rc;
 }
 
+int worker_opts_decoders(struct decoders **out, const struct clip *clip,
+			 const struct decoders_options *wanted,
+			 struct cah_error *err)
+{
+	const struct clip_plan *plan = clip_plan(clip);
+	struct decoders_options options = *wanted;
+	options.made_max =
+		(size_t)plan->crop_width * (size_t)plan->crop_height * 3;
+	return decoders_new(out, &options, err);
+}
+
 int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 {
 	if (o->model == NULL || o->model[0] == '\0')
@@ -98,11 +111,21 @@ int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 		return rc;
 	o->threads = worker_opts_threads(o->threads);
 	const struct clip_options clip = {.threads = (int)o->threads};
-	return clip_open(&o->clip, o->model, &clip, err);
+	rc = clip_open(&o->clip, o->model, &clip, err);
+	const struct decoders_options decoders = {
+		.count = (int)o->threads,
+		.file_max = o->fetch_options.max_bytes,
+		.log = o->log,
+	};
+	if (rc == CAH_OK && !o->no_sandbox)
+		rc = worker_opts_decoders(&o->decoders, o->clip, &decoders,
+					  err);
+	return rc;
 }
 
 void worker_opts_close(struct worker_opts *o)
 {
+	decoders_free(o->decoders);
 	if (o->clip != NULL)
 		clip_close(o->clip);
 	log_free(o->log);
@@ -145,6 +168,7 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 		.scan = scan_options_default(),
 		.fetch = o->fetch_options,
 		.image = image_limits_default(),
+		.decoders = o->decoders,
 	};
 	p->stream.pins = o->fetch.pins;
 	p->scan.blocked = o->blocked;

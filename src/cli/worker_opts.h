@@ -12,7 +12,7 @@
 #include <limits.h>
 
 enum {
-	WORKER_OPTS_OWN = 11, /* beside those of fetching */
+	WORKER_OPTS_OWN = 12, /* beside those of fetching */
 	/* rows of worker_opts_rows */
 	WORKER_OPTS_COUNT = WORKER_OPTS_OWN + FETCH_OPTS_COUNT,
 };
@@ -28,12 +28,14 @@ struct worker_opts {
 	const char *languages;
 	struct blocking blocking;
 	struct fetch_opts fetch;
+	bool no_sandbox;
 	bool is_quiet;
 	bool is_json;
 	/* made by worker_opts_open */
 	struct fetch_options fetch_options;
 	struct blocklist *blocked;
 	struct clip *clip;
+	struct decoders *decoders; /* NULL with no_sandbox */
 	struct log *log;
 	char *folder; /* of --out */
 	char model_name[NAME_MAX + 1];
@@ -43,6 +45,13 @@ struct worker_opts {
 
 /* Threads for @wanted, 0 being one for each core: 1 to PIPELINE_THREADS_MAX. */
 int worker_opts_threads(int64_t wanted);
+
+/* Starts decoders whose results have the size that @clip wants. The rest as
+ * decoders_new. */
+CAH_MUST_CHECK int worker_opts_decoders(struct decoders **out,
+					const struct clip *clip,
+					const struct decoders_options *wanted,
+					struct cah_error *err);
 
 /* The defaults. */
 void worker_opts_init(struct worker_opts *opts);

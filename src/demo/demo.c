@@ -201,6 +201,7 @@ static struct work_options work_options(const struct demo *d, struct part *part,
 		.pipeline =
 			{
 				.clip = d->o->clip,
+				.decoders = d->o->decoders,
 				.model = d->o->model,
 				.folder = d->folder,
 				.threads = d->o->threads,

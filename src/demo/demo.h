@@ -10,6 +10,7 @@
 #include "base/cancel.h"
 #include "base/log.h"
 #include "clip/clip.h"
+#include "decode/decoders.h"
 
 #include <cah/error.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ struct demo_options {
 	const char *world; /* what make_world.py wrote */
 	const char *model; /* name of the model, for the stats */
 	struct clip *clip;
-	const char *listen; /* of the tracker */
+	struct decoders *decoders; /* NULL: in this process */
+	const char *listen;        /* of the tracker */
 	double threshold;
 	int threads;     /* decoding */
 	bool is_serving; /* keep the tracker up until cancel is set */

@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/fate.h"
 #include "clip/clip.h"
+#include "decode/decoders.h"
 #include "fetch/fetch.h"
 #include "fetch/stream.h"
 #include "image/image.h"
@@ -34,6 +35,8 @@ struct pipeline_options {
 	struct fetch_options fetch;
 	struct stream_options stream; /* for the WAT file */
 	struct image_limits image;
+	struct decoders *decoders; /* as many; NULL: pictures are decoded in
+				      this process */
 };
 
 struct pipeline_progress {

@@ -4,31 +4,39 @@
 
 #include <stdlib.h>
 
-static enum fate decode(struct item *item, const struct image_limits *limits,
-			const struct image_fit *fit)
+/* Errors: as decoders_fit. */
+static int decode(struct pipeline *p, struct item *item, enum fate *fate,
+		  struct cah_error *err)
 {
-	struct image image = {0};
-	enum fate fate = image_decode(&image, buf_slice(&item->fetch.body),
-				      limits, fit->shortest_edge);
-	if (fate != CAH_FATE_KEPT)
-		return fate;
-	item->format = image.format;
-	item->width = image.original_width;
-	item->height = image.original_height;
-	item->pixels = malloc((size_t)fit->width * (size_t)fit->height * 3);
-	if (item->pixels == NULL ||
-	    image_fit(item->pixels, &image, fit) != CAH_OK)
-		fate = CAH_FATE_INTERNAL;
-	image_fini(&image);
-	return fate;
+	const struct image_fit fit = fit_make(clip_plan(p->options->clip));
+	const struct decoders_job job = {
+		.bytes = buf_slice(&item->fetch.body),
+		.name = item->url,
+		.limits = &p->options->image,
+		.cancel = p->stop,
+	};
+	struct decoders_fitted fitted;
+	*fate = CAH_FATE_INTERNAL;
+	item->pixels = malloc((size_t)fit.width * (size_t)fit.height * 3);
+	if (item->pixels == NULL)
+		return CAH_OK;
+	int rc = decoders_fit(&fitted, item->pixels, p->options->decoders, &job,
+			      &fit, err);
+	if (rc != CAH_OK)
+		return rc;
+	*fate = fitted.fate;
+	item->format = fitted.format;
+	item->width = fitted.original_width;
+	item->height = fitted.original_height;
+	return CAH_OK;
 }
 
 int stage_image(struct pipeline *p, struct cah_error *err)
 {
-	struct image_fit fit = fit_make(clip_plan(p->options->clip));
 	struct fetch_job *job;
-	(void)err;
-	while ((job = queue_pop(p->doors[STAGE_image])) != NULL) {
+	int rc = CAH_OK;
+	while (rc == CAH_OK &&
+	       (job = queue_pop(p->doors[STAGE_image])) != NULL) {
 		struct item *item = item_of(job);
 		item->has_body = true;
 		enum fate fate = job->fate;
@@ -40,7 +48,7 @@ int stage_image(struct pipeline *p, struct cah_error *err)
 		if (cancel_is_set(p->stop))
 			fate = CAH_FATE_INTERNAL;
 		if (fate == CAH_FATE_KEPT)
-			fate = decode(item, &p->options->image, &fit);
+			rc = decode(p, item, &fate, err);
 		if (fate != CAH_FATE_KEPT) {
 			stage_end(p, item, fate);
 			continue;
@@ -49,5 +57,5 @@ int stage_image(struct pipeline *p, struct cah_error *err)
 			stage_drop_body(p, item);
 		stage_pass(p, STAGE_clip, item);
 	}
-	return CAH_OK;
+	return rc;
 }

@@ -22,6 +22,7 @@ LINES_MAX = 800  # of one file of code
 LAYERS = [
     {"base"},
     {"wire", "store", "dedup", "wat", "fetch", "image", "clip", "dataset"},
+    {"decode"},
     {"client", "tracker", "worker"},
     {"demo"},
     {"cli"},
