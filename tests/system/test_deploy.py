@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -169,8 +170,10 @@ class Proxy:
             f"{name}_temp_path {folder}/{name};\n"
             for name in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         )
+        # Its workers write into a folder that is nobody else's.
+        user = "user root;\n" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(
-            f"daemon off; worker_processes 1; pid {folder}/pid;\n"
+            f"{user}daemon off; worker_processes 1; pid {folder}/pid;\n"
             f"error_log {folder}/error.log;\nevents {{}}\n"
             f"http {{ access_log off;\n{temporary}include {folder}/site.conf; }}\n"
         )
