@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cmd.h"
+#include "cli/dedup_opts.h"
 #include "cli/limit_opts.h"
 #include "cli/opt.h"
 #include "store/store.h"
@@ -31,6 +32,7 @@ struct choice {
 	bool is_quiet;
 	bool is_verbose;
 	struct limit_opts limits;
+	struct dedup_opts dedup;
 	struct store_verify verify;
 	struct tracker_options tracker;
 	struct buf secret;
@@ -83,9 +85,10 @@ static void own_rows(struct opt *rows, struct choice *c)
 
 static int parse_options(struct choice *c, int argc, char **argv)
 {
-	struct opt opts[OWN_OPTS + LIMIT_OPTS_COUNT];
+	struct opt opts[OWN_OPTS + DEDUP_OPTS_COUNT + LIMIT_OPTS_COUNT];
 	own_rows(opts, c);
-	limit_opts_rows(opts + OWN_OPTS, &c->limits);
+	dedup_opts_rows(opts + OWN_OPTS, &c->dedup);
+	limit_opts_rows(opts + OWN_OPTS + DEDUP_OPTS_COUNT, &c->limits);
 	const struct opt_command command = {
 		.name = "tracker",
 		.operands = "",
@@ -178,6 +181,12 @@ static int finish_options(struct choice *c, struct cah_error *err)
 			return rc;
 	}
 	int rc = limit_opts_apply(&c->limits, &c->tracker, err);
+	if (rc == CAH_OK)
+		rc = dedup_opts_apply(&c->dedup, &c->tracker, err);
+	/* Who counts a second time would find all pairs taken by the first. */
+	if (rc == CAH_OK && c->dedup.files.count > 0 && c->verify.share > 0)
+		rc = cah_fail(err, CAH_EINVALID,
+			      "--dedup goes without --verify-share");
 	return rc == CAH_OK ? read_secret(c, err) : rc;
 }
 
@@ -261,6 +270,7 @@ int cmd_tracker(int argc, char **argv, struct cancel *cancel)
 			    .max_connections = TRACKER_MAX_CONNECTIONS},
 	};
 	limit_opts_init(&c.limits);
+	dedup_opts_init(&c.dedup);
 	int status = parse_options(&c, argc, argv);
 	if (status >= 0)
 		return status;

@@ -16,6 +16,7 @@ void limit_opts_init(struct limit_opts *o)
 		.limits = {.calls_per_min = TRACKER_CALLS_PER_MIN,
 			   .pages_per_min = TRACKER_PAGES_PER_MIN,
 			   .new_per_min = TRACKER_NEW_PER_MIN,
+			   .dedup_per_min = TRACKER_DEDUP_PER_MIN,
 			   .workers = TRACKER_ADDRESS_WORKERS,
 			   .connections = TRACKER_ADDRESS_CONNECTIONS,
 			   .request_s = TRACKER_REQUEST_S,
@@ -35,6 +36,9 @@ void limit_opts_rows(struct opt *rows, struct limit_opts *o)
 		{"new-per-minute", "N",
 		 "workers that one address registers; 0: no limit", OPT_INT,
 		 &o->limits.new_per_min, 0, BUCKETS_PER_MIN_MAX},
+		{"dedup-per-minute", "N",
+		 "lists that one address sends; 0: no limit", OPT_INT,
+		 &o->limits.dedup_per_min, 0, BUCKETS_PER_MIN_MAX},
 		{"workers-per-address", "N", "live ones; 0: no limit", OPT_INT,
 		 &o->limits.workers, 0, COUNT_MAX},
 		{"connections-per-address", "N", "at one time; 0: no limit",
@@ -70,6 +74,7 @@ int limit_opts_apply(const struct limit_opts *o,
 	tracker->limits.calls_per_min = 0;
 	tracker->limits.pages_per_min = 0;
 	tracker->limits.new_per_min = 0;
+	tracker->limits.dedup_per_min = 0;
 	tracker->limits.workers = 0;
 	tracker->limits.connections = 0;
 	return CAH_OK;

@@ -7,7 +7,7 @@
 #include "tracker/tracker.h"
 
 enum {
-	LIMIT_OPTS_COUNT = 11,
+	LIMIT_OPTS_COUNT = 12,
 };
 
 struct limit_opts {

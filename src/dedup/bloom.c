@@ -1,11 +1,13 @@
 #include "dedup/bloom.h"
 
 #include "base/fail.h"
+#include "base/siphash.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,7 +21,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 enum {
 	WORDS = 8,         /* of a block, 32 bits each */
 	HEADER_LEN = 4096, /* bytes */
-	VERSION = 1,       /* of the file */
+	VERSION = 2,       /* of the file */
 	AHEAD = 16,        /* keys whose blocks are fetched at once */
 	FULL = 1000,       /* keys for each block, with which it knows all */
 };
@@ -42,6 +44,7 @@ struct bloom_header {
 	int64_t blocks;
 	int64_t capacity;
 	double error_rate;
+	uint64_t check; /* of what stands before it */
 	_Atomic int64_t count;
 };
 
@@ -126,6 +129,15 @@ static size_t file_len(int64_t blocks)
 	return HEADER_LEN + (size_t)blocks * sizeof(struct block);
 }
 
+/* Against a disk's mistakes, not against an enemy: the key is no secret. */
+static uint64_t check_of(const struct bloom_header *header)
+{
+	static const struct siphash_key key = {0x626c6f6f6d, VERSION};
+	return siphash(&key,
+		       (struct slice){(const char *)header,
+				      offsetof(struct bloom_header, check)});
+}
+
 /* The header goes last: a file without it is one that was not finished, and is
  * begun anew. */
 static int make_file(struct bloom *bloom, const struct bloom_size *size,
@@ -139,6 +151,7 @@ static int make_file(struct bloom *bloom, const struct bloom_size *size,
 		.error_rate = size->error_rate,
 	};
 	memcpy(header.magic, magic, sizeof(magic));
+	header.check = check_of(&header);
 	/* All of it now: a disk that fills later would end the process at a
 	 * write to the mapping. */
 	off_t len = (off_t)file_len(header.blocks);
@@ -172,6 +185,9 @@ static int read_header(struct bloom *bloom, struct bloom_header *header,
 				"%s is a filter of version %u, this program "
 				"knows %d",
 				bloom->path, header->version, VERSION);
+	if (header->check != check_of(header))
+		return cah_fail(err, CAH_EFORMAT, "%s: its header is damaged",
+				bloom->path);
 	if (header->blocks < 1 || header->capacity < 1 ||
 	    header->blocks > INT64_MAX / (int64_t)sizeof(struct block) - 1 ||
 	    len != (off_t)file_len(header->blocks))
@@ -338,6 +354,14 @@ void bloom_has_many(const struct bloom *bloom, const unsigned char *keys,
 	}
 }
 
+static void block_add(struct block *block, uint64_t hash)
+{
+	for (int i = 0; i < WORDS; i++)
+		(void)atomic_fetch_or_explicit(&block->words[i],
+					       bit_of(hash, i),
+					       memory_order_relaxed);
+}
+
 bool bloom_add(struct bloom *bloom, const unsigned char key[BLOOM_KEY_LEN])
 {
 	uint64_t hash = hash_of(key);
@@ -345,13 +369,17 @@ bool bloom_add(struct bloom *bloom, const unsigned char key[BLOOM_KEY_LEN])
 	/* Most writes would change nothing, and still dirty the page. */
 	if (block_has(block, hash))
 		return false;
-	for (int i = 0; i < WORDS; i++)
-		(void)atomic_fetch_or_explicit(&block->words[i],
-					       bit_of(hash, i),
-					       memory_order_relaxed);
+	block_add(block, hash);
 	atomic_fetch_add_explicit(&bloom->header->count, 1,
 				  memory_order_relaxed);
 	return true;
+}
+
+void bloom_restore(struct bloom *bloom, const unsigned char key[BLOOM_KEY_LEN])
+{
+	uint64_t hash = hash_of(key);
+	if (!bloom_add(bloom, key))
+		block_add(&bloom->blocks[block_of(bloom, hash)], hash);
 }
 
 int64_t bloom_count(const struct bloom *bloom)
@@ -363,6 +391,11 @@ int64_t bloom_count(const struct bloom *bloom)
 int64_t bloom_capacity(const struct bloom *bloom)
 {
 	return bloom->header->capacity;
+}
+
+size_t bloom_bytes(const struct bloom *bloom)
+{
+	return bloom->len;
 }
 
 double bloom_error_rate(const struct bloom *bloom, int64_t count)

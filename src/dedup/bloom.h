@@ -9,8 +9,9 @@
  * form of Apache Parquet's BloomFilter.md, with its salts).
  *
  * The file: a page of 4,096 bytes (struct bloom_header, in the machine's byte
- * order, which must be little-endian), then the blocks. It is mapped: whoever
- * cuts it while it is open ends those who use it. */
+ * order, which must be little-endian; it carries a check of what it says), then
+ * the blocks. It is mapped: whoever cuts it while it is open ends those who use
+ * it. */
 #ifndef DEDUP_BLOOM_H
 #define DEDUP_BLOOM_H
 
@@ -65,6 +66,10 @@ void bloom_has_many(const struct bloom *bloom, const unsigned char *keys,
  * time both may be told so. */
 bool bloom_add(struct bloom *bloom, const unsigned char key[BLOOM_KEY_LEN]);
 
+/* Adds it, and has its page written even where it seems to be there: what the
+ * disk has lost after an error may still be in memory. */
+void bloom_restore(struct bloom *bloom, const unsigned char key[BLOOM_KEY_LEN]);
+
 /* Waits until all that was added is on the disk. Errors: CAH_EIO. */
 CAH_MUST_CHECK int bloom_sync(struct bloom *bloom, struct cah_error *err);
 
@@ -73,6 +78,9 @@ int64_t bloom_count(const struct bloom *bloom);
 
 /* How many it was made for. */
 int64_t bloom_capacity(const struct bloom *bloom);
+
+/* Bytes of the file. */
+size_t bloom_bytes(const struct bloom *bloom);
 
 /* The chance that a new key is taken for an old one, with @count keys in it. */
 double bloom_error_rate(const struct bloom *bloom, int64_t count);

@@ -24,6 +24,7 @@ enum bucket_kind {
 	BUCKET_API,   /* calls of workers and scripts */
 	BUCKET_PAGE,  /* what browsers load */
 	BUCKET_NEW,   /* workers that register */
+	BUCKET_DEDUP, /* lists for the dedup service */
 	BUCKET_ADMIN, /* wrong secrets */
 };
 

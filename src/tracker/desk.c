@@ -77,7 +77,7 @@ void chain_move(struct chain *to, struct chain *from)
 	*from = (struct chain){NULL, NULL, 0};
 }
 
-static struct request *chain_pop(struct chain *chain)
+struct request *chain_pop(struct chain *chain)
 {
 	struct request *request = chain->first;
 	if (request == NULL)
@@ -137,22 +137,6 @@ static void say_wants(const struct group *group)
 	}
 }
 
-/* Clients that ask for long answers and do not read them must not take all
- * memory. Asked before the call runs, for what it changed would stay. */
-static bool has_room(const struct group *group, struct request *request)
-{
-	struct tracker *tracker = group->tracker;
-	struct cah_error err;
-	if (!request_may_be_long(request) ||
-	    atomic_load(&tracker->answer_bytes) < tracker->max_answer_bytes)
-		return true;
-	watch_refused(tracker->watch, REFUSAL_ANSWERS, 1);
-	(void)cah_fail(&err, CAH_EUNAVAILABLE,
-		       "too many long answers at one time, try again");
-	request_refuse(request, &err);
-	return false;
-}
-
 static void run_all(void *arg)
 {
 	struct group *group = arg;
@@ -166,7 +150,7 @@ static void run_all(void *arg)
 			if (is_write(request) != (reads == 0) ||
 			    request->same != NULL)
 				continue;
-			if (has_room(group, request))
+			if (request_has_room(request))
 				request_run(request, group->now_s,
 					    group->wall_s);
 		}

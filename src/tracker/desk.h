@@ -31,6 +31,9 @@ struct chain {
 
 void chain_add(struct chain *chain, struct request *request);
 
+/* The first one, NULL where there is none. */
+struct request *chain_pop(struct chain *chain);
+
 /* @from is empty after. */
 void chain_move(struct chain *to, struct chain *from);
 

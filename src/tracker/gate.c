@@ -55,6 +55,7 @@ static int make_parts(struct gate *gate, const struct tracker_options *options,
 		[BUCKET_API] = limits->calls_per_min,
 		[BUCKET_PAGE] = limits->pages_per_min,
 		[BUCKET_NEW] = limits->new_per_min,
+		[BUCKET_DEDUP] = limits->dedup_per_min,
 		[BUCKET_ADMIN] = SECRETS_PER_MIN,
 	};
 	int rc = guard_new(&gate->guard, &gate->conn_limits, NULL, err);
@@ -253,6 +254,8 @@ static enum bucket_kind kind_of(const struct request *request)
 		return BUCKET_PAGE;
 	if (request->route == ROUTE_NEW)
 		return BUCKET_NEW;
+	if (wire_route_book(request->route) == WIRE_SIFTS)
+		return BUCKET_DEDUP;
 	enum wire_answer answer = wire_route_answer(request->route);
 	return answer == WIRE_JSON || answer == WIRE_TEXT ? BUCKET_API
 							  : BUCKET_PAGE;
@@ -265,6 +268,7 @@ int gate_pass(struct gate *gate, struct request *request, int64_t now_ms,
 		[BUCKET_API] = "calls",
 		[BUCKET_PAGE] = "pages",
 		[BUCKET_NEW] = "new workers",
+		[BUCKET_DEDUP] = "lists of pairs",
 	};
 	if (request->conn == NULL)
 		return CAH_OK;

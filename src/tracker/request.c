@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "tracker/gate.h"
 #include "tracker/watch.h"
+#include "wire/form.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -65,11 +66,24 @@ static void clear(struct buf *buf)
 	buf_init(buf, max);
 }
 
+static bool sifts(const struct request *request)
+{
+	return request->is_routed &&
+	       wire_route_book(request->route) == WIRE_SIFTS;
+}
+
+/* Where its body is counted. */
+static size_t *held_bytes(const struct request *request)
+{
+	struct tracker *tracker = request->tracker;
+	return sifts(request) ? &tracker->list_bytes : &tracker->body_bytes;
+}
+
 static void put_spare(struct request *request)
 {
 	struct tracker *tracker = request->tracker;
 	wire_body_fini(&request->body);
-	tracker->body_bytes -= request->counted;
+	*held_bytes(request) -= request->counted;
 	if (request->held > 0)
 		atomic_fetch_sub(&tracker->answer_bytes, request->held);
 	if (tracker->spare_count >= REQUEST_SPARES_MAX) {
@@ -160,11 +174,15 @@ static int check_content_type(const struct request *request,
 	const char *type = request_header(request, "Content-Type");
 	if (type == NULL)
 		return CAH_OK;
-	size_t len = strcspn(type, "; \t");
-	if (slice_equal_nocase((struct slice){type, len},
-			       SLICE("application/json")))
+	struct slice name = {type, strcspn(type, "; \t")};
+	bool is_list = sifts(request);
+	if (is_list ? slice_equal_nocase(name, SLICE("text/plain")) ||
+			      wire_form_is(slice_of(type))
+		    : slice_equal_nocase(name, SLICE("application/json")))
 		return CAH_OK;
-	(void)cah_fail(err, CAH_EINVALID, "Content-Type: not application/json");
+	(void)cah_fail(err, CAH_EINVALID, "Content-Type: not %s",
+		       is_list ? "text/plain or multipart/form-data"
+			       : "application/json");
 	err->http_status = 415;
 	return CAH_EINVALID;
 }
@@ -247,6 +265,9 @@ int request_begin(struct request *request, struct cah_error *err)
 	if (rc != CAH_OK)
 		return rc;
 	request->is_routed = true;
+	if (sifts(request) && request->tracker->sifter == NULL)
+		return cah_fail(err, CAH_ENOTFOUND,
+				"this tracker has no dedup service");
 	rc = wire_query_parse(&request->query, query, err);
 	if (rc == CAH_OK && wire_route_method(request->route) == WIRE_POST)
 		rc = check_content_type(request, err);
@@ -256,7 +277,8 @@ int request_begin(struct request *request, struct cah_error *err)
 }
 
 /* Bodies that are not small share a limit: what they are taken apart into is
- * ten times as large. */
+ * ten times as large. Lists for the sifter are not, and share one of their own.
+ */
 static int hold_body(struct request *request, struct slice piece,
 		     struct cah_error *err)
 {
@@ -267,13 +289,16 @@ static int hold_body(struct request *request, struct slice piece,
 				"the body is longer than %zu bytes", max);
 	if (request->received > REQUEST_SMALL_BODY) {
 		size_t more = request->received - request->counted;
-		if (more > TRACKER_BODIES_MAX - tracker->body_bytes) {
+		size_t *held = held_bytes(request);
+		if (more >
+		    (sifts(request) ? TRACKER_LISTS_MAX : TRACKER_BODIES_MAX) -
+			    *held) {
 			watch_refused(tracker->watch, REFUSAL_BODIES, 1);
 			return cah_fail(err, CAH_EUNAVAILABLE,
 					"too many long bodies at one time, try "
 					"again");
 		}
-		tracker->body_bytes += more;
+		*held += more;
 		request->counted += more;
 	}
 	if (buf_add_slice(&request->raw_body, piece) != CAH_OK)
@@ -297,7 +322,7 @@ bool request_take(struct request *request)
 {
 	watch_arrived(request);
 	if (!request->is_refused &&
-	    wire_route_method(request->route) == WIRE_POST)
+	    wire_route_method(request->route) == WIRE_POST && !sifts(request))
 		request->is_refused =
 			wire_body_parse(&request->body,
 					buf_slice(&request->raw_body),
@@ -316,18 +341,35 @@ bool request_take(struct request *request)
 	return false;
 }
 
-bool request_may_be_long(const struct request *request)
+static bool may_be_long(const struct request *request)
 {
 	switch (request->route) {
 	case ROUTE_INDEX:
 	case ROUTE_LEADERBOARD:
 	case ROUTE_IS_COMPLETED:
+	case ROUTE_DEDUPLICATE:
 		return true;
 	case ROUTE_NEW_JOB:
 		return request->tracker->stages.count > 0;
 	default:
 		return false;
 	}
+}
+
+/* Clients that ask for long answers and do not read them must not take all
+ * memory. Asked before the call runs, for what it changed would stay. */
+bool request_has_room(struct request *request)
+{
+	struct tracker *tracker = request->tracker;
+	struct cah_error err;
+	if (!may_be_long(request) ||
+	    atomic_load(&tracker->answer_bytes) < tracker->max_answer_bytes)
+		return true;
+	watch_refused(tracker->watch, REFUSAL_ANSWERS, 1);
+	(void)cah_fail(&err, CAH_EUNAVAILABLE,
+		       "too many long answers at one time, try again");
+	request_refuse(request, &err);
+	return false;
 }
 
 /* What its answer takes, which may have been less when it ran before. */
@@ -355,7 +397,7 @@ void request_run(struct request *request, int64_t now_s, int64_t wall_s)
 	count_answer(request);
 	if (rc == CAH_OK)
 		return;
-	if (wire_status(&err) == 503 &&
+	if (wire_status(&err) == 503 && !sifts(request) &&
 	    wire_route_book(request->route) != WIRE_NONE) {
 		/* What went wrong inside is for the log: it may name files. */
 		watch_call_failed(request->tracker->watch, request, &err);

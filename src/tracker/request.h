@@ -41,6 +41,7 @@ struct gate;
 struct guard_conn;
 struct request;
 struct server;
+struct sifter;
 struct tls;
 struct watch;
 
@@ -49,6 +50,7 @@ struct tracker {
 	struct store *store;
 	struct log *log;
 	struct desk *desk;
+	struct sifter *sifter; /* NULL: no dedup service */
 	struct server *server;
 	struct watch *watch;
 	struct cancel *stop; /* ends the server's thread */
@@ -71,6 +73,7 @@ struct tracker {
 	/* The server's thread only. */
 	size_t active;          /* requests without a whole answer yet */
 	size_t body_bytes;      /* of their bodies that are not small */
+	size_t list_bytes;      /* the same of lists for the sifter */
 	struct request *spares; /* free ones */
 	size_t spare_count;
 };
@@ -98,12 +101,14 @@ struct request {
 	bool is_routed;
 	bool is_begun;   /* its headers have been looked at */
 	size_t received; /* bytes of the body, with those thrown away */
-	size_t counted;  /* of them in tracker->body_bytes */
+	size_t counted;  /* of them in tracker->body_bytes or list_bytes */
 	int64_t held;    /* of its answer in tracker->answer_bytes */
 	struct wire_body body;
-	struct request *same; /* whose answer is this one's too, or NULL */
-	int users;            /* itself and those whose @same it is */
-	bool is_done;         /* has an answer */
+	int staged; /* adds to this filter, from 1 on (sifter.c); 0: to none */
+	uint64_t staged_count; /* so many keys */
+	struct request *same;  /* whose answer is this one's too, or NULL */
+	int users;             /* itself and those whose @same it is */
+	bool is_done;          /* has an answer */
 	bool is_refused;  /* for what err says, before any call of the store */
 	bool is_unframed; /* where its body ends cannot be told: no request
 			     may follow it */
@@ -147,8 +152,9 @@ bool request_take(struct request *request);
 /* Runs the call, from the start each time. */
 void request_run(struct request *request, int64_t now_s, int64_t wall_s);
 
-/* Whether its answer may be long: a page, a list, what a stage gave. */
-bool request_may_be_long(const struct request *request);
+/* False where its answer may be long (a page, a list, what a stage gave) and
+ * too many long ones are held: it is refused. */
+bool request_has_room(struct request *request);
 
 /* It is refused for what @err says; nothing runs. */
 void request_refuse(struct request *request, const struct cah_error *err);

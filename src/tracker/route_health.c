@@ -27,6 +27,7 @@ int route_metrics(struct request *request, struct cah_error *err)
 {
 	(void)err;
 	watch_write(request->tracker->watch, &request->out,
-		    server_connections(request->tracker->server));
+		    server_connections(request->tracker->server),
+		    request->tracker->sifter);
 	return CAH_OK;
 }

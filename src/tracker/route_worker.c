@@ -2,6 +2,7 @@
  * a token that says whose it is. */
 #include "base/fail.h"
 #include "tracker/request.h"
+#include "tracker/sifter.h"
 #include "wire/text.h"
 
 #include <inttypes.h>
@@ -17,6 +18,20 @@ static void say_done(struct request *request, enum worker_type type)
 {
 	request_say(request,
 		    store_type_stage(type) < 0 ? "success" : STAGE_DONE);
+}
+
+/* Only where there is such a service: clients that know nothing of it see what
+ * they always saw. */
+static void tell_filters(const struct request *request, struct wire_json *json)
+{
+	const struct sifter *sifter = request->tracker->sifter;
+	if (sifter == NULL)
+		return;
+	wire_json_key(json, "dedup");
+	wire_json_open(json, '[');
+	for (size_t i = 0; i < sifter_count(sifter); i++)
+		wire_json_text(json, slice_of(sifter_name(sifter, i)));
+	wire_json_close(json, ']');
 }
 
 int route_new(struct request *request, struct cah_error *err)
@@ -41,6 +56,7 @@ int route_new(struct request *request, struct cah_error *err)
 	request_greet(request, &json, &worker);
 	wire_json_put_text(&json, "upload_address",
 			   request->tracker->upload_address[type]);
+	tell_filters(request, &json);
 	wire_json_close(&json, '}');
 	return CAH_OK;
 }

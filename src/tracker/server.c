@@ -10,6 +10,7 @@
 #include "tracker/desk.h"
 #include "tracker/gate.h"
 #include "tracker/request.h"
+#include "tracker/sifter.h"
 #include "tracker/tls.h"
 #include "tracker/watch.h"
 
@@ -38,7 +39,8 @@ struct server {
 	bool is_running;
 	int epoll_fd;          /* of the library */
 	struct chain gathered; /* in this round, for the desk */
-	size_t at_desk;        /* not taken back yet */
+	struct chain lists;    /* in this round, for the sifter */
+	size_t at_desk;        /* of both, not taken back yet */
 	int64_t connections;
 	bool is_shut;    /* the desk takes nothing any more */
 	bool has_room;   /* since this round, after there was none */
@@ -145,8 +147,12 @@ static enum MHD_Result finish(struct server *server, struct request *request)
 	gate_enter(server->tracker->gate, request->conn, GUARD_WORK, 0,
 		   server->now_ms);
 	MHD_suspend_connection(request->connection);
-	chain_add(&server->gathered, request);
 	server->at_desk++;
+	if (wire_route_book(request->route) == WIRE_SIFTS) {
+		chain_add(&server->lists, request);
+		return MHD_YES;
+	}
+	chain_add(&server->gathered, request);
 	if (server->gathered.count >= HAND_OVER_AT)
 		desk_put(server->tracker->desk, &server->gathered);
 	return MHD_YES;
@@ -301,6 +307,9 @@ static void wait_for_events(struct server *server)
 	struct pollfd fds[] = {
 		{.fd = server->epoll_fd, .events = POLLIN},
 		{.fd = desk_fd(tracker->desk), .events = POLLIN},
+		{.fd = tracker->sifter != NULL ? sifter_fd(tracker->sifter)
+					       : -1,
+		 .events = POLLIN},
 		/* It stays readable. */
 		{.fd = tracker->is_stopping ? -1 : cancel_fd(tracker->stop),
 		 .events = POLLIN},
@@ -312,6 +321,8 @@ static void take_back(struct server *server)
 {
 	struct chain done = {NULL, NULL, 0};
 	desk_take(server->tracker->desk, &done);
+	if (server->tracker->sifter != NULL)
+		sifter_take(server->tracker->sifter, &done);
 	server->at_desk -= done.count;
 	for (struct request *r = done.first; r != NULL; r = r->next)
 		MHD_resume_connection(r->connection);
@@ -330,6 +341,8 @@ static void go_round(struct server *server)
 	(void)MHD_run(server->daemon);
 	if (server->gathered.count > 0)
 		desk_put(server->tracker->desk, &server->gathered);
+	if (server->lists.count > 0)
+		sifter_put(server->tracker->sifter, &server->lists);
 }
 
 /* Takes no new connection from now on. */
@@ -396,6 +409,8 @@ void server_stop(struct tracker *tracker)
 	if (server->is_running)
 		pthread_join(server->thread, NULL);
 	desk_stop(tracker->desk);
+	if (tracker->sifter != NULL)
+		sifter_stop(tracker->sifter);
 	/* Nor one for a request that comes just now. */
 	server->is_shut = true;
 	if (server->daemon != NULL) {

@@ -5,6 +5,7 @@
 #include <cah/version.h>
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 
 /* What we answer (docs/protocol.md); the last stands for all others. */
@@ -54,6 +55,16 @@ void tally_group(struct tally *tally, size_t requests, int64_t commit_ns)
 void tally_flush(struct tally *tally, int64_t ns)
 {
 	histogram_add(&tally->flush_ns, &metrics_seconds, ns);
+}
+
+void tally_sifted(struct tally *tally, int64_t ns)
+{
+	histogram_add(&tally->sifted_ns, &metrics_seconds, ns);
+}
+
+void tally_sift_error(struct tally *tally)
+{
+	counter_add(&tally->sift_errors, 1);
 }
 
 void tally_store_error(struct tally *tally)
@@ -234,6 +245,77 @@ static void write_refused(struct buf *out, const struct tally *tally)
 			(int64_t)counter_get(&tally->refused[i]));
 }
 
+/* One number of each filter. */
+struct filter_row {
+	const char *name;
+	enum metrics_type type;
+	const char *help;
+	size_t at; /* in struct sifter_state */
+};
+
+static const struct filter_row filter_rows[] = {
+	{"cah_dedup_pairs", METRICS_GAUGE, "Pairs in a filter.",
+	 offsetof(struct sifter_state, sieve.count)},
+	{"cah_dedup_capacity", METRICS_GAUGE,
+	 "Pairs that a filter was made for.",
+	 offsetof(struct sifter_state, sieve.capacity)},
+	{"cah_dedup_asked_total", METRICS_COUNTER,
+	 "Pairs that a filter was asked for, or told to add.",
+	 offsetof(struct sifter_state, asked)},
+	{"cah_dedup_seen_total", METRICS_COUNTER, "Those that it had already.",
+	 offsetof(struct sifter_state, seen)},
+	{"cah_dedup_added_total", METRICS_COUNTER, "Those that it added.",
+	 offsetof(struct sifter_state, added)},
+};
+
+static void write_dedup(struct buf *out, const struct tally *tally,
+			struct sifter *sifter)
+{
+	struct sifter_state states[TRACKER_FILTERS_MAX];
+	size_t count = sifter_count(sifter);
+	if (count == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		sifter_look(sifter, i, &states[i]);
+	for (size_t k = 0; k < sizeof(filter_rows) / sizeof(*filter_rows);
+	     k++) {
+		const struct filter_row *row = &filter_rows[k];
+		metrics_head(out, row->name, row->type, row->help);
+		for (size_t i = 0; i < count; i++) {
+			int64_t n;
+			memcpy(&n, (const char *)&states[i] + row->at,
+			       sizeof(n));
+			put_int(out, row->name, "filter",
+				sifter_name(sifter, i), n);
+		}
+	}
+	metrics_head(out, "cah_dedup_bytes", METRICS_GAUGE,
+		     "Size of a filter's file.");
+	for (size_t i = 0; i < count; i++)
+		put_int(out, "cah_dedup_bytes", "filter",
+			sifter_name(sifter, i), (int64_t)states[i].sieve.bytes);
+	metrics_head(out, "cah_dedup_error_rate", METRICS_GAUGE,
+		     "Share of new pairs that are taken for old.");
+	for (size_t i = 0; i < count; i++) {
+		const struct metrics_label labels[] = {
+			{"filter", slice_of(sifter_name(sifter, i))}};
+		const struct metrics_series series = {"cah_dedup_error_rate",
+						      labels, 1};
+		metrics_real(out, &series, states[i].sieve.error_rate);
+	}
+	metrics_head(out, "cah_dedup_broken", METRICS_GAUGE,
+		     "1 where its disk failed: nothing is added any more.");
+	for (size_t i = 0; i < count; i++)
+		put_int(out, "cah_dedup_broken", "filter",
+			sifter_name(sifter, i), states[i].sieve.is_broken);
+	put_histogram(out, "cah_dedup_commit_seconds",
+		      "Time that it took to add a group of lists.",
+		      &metrics_seconds, &tally->sifted_ns);
+	put_counter(out, "cah_dedup_errors_total",
+		    "Groups of lists that could not be added.",
+		    &tally->sift_errors);
+}
+
 void tally_write(struct buf *out, const struct tally *tally,
 		 const struct tally_now *now)
 {
@@ -244,6 +326,7 @@ void tally_write(struct buf *out, const struct tally *tally,
 	write_requests(out, tally);
 	write_times(out, tally);
 	write_store(out, tally);
+	write_dedup(out, tally, now->sifter);
 	metrics_one(out, "cah_connections", METRICS_GAUGE,
 		    "Connections that are open.", now->connections);
 	write_refused(out, tally);

@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "store/store.h"
+#include "tracker/sifter.h"
 #include "wire/route.h"
 
 enum {
@@ -32,6 +33,8 @@ struct tally {
 	struct histogram flush_ns;
 	struct histogram group_size;
 	struct counter store_errors;
+	struct histogram sifted_ns;
+	struct counter sift_errors;
 	struct counter sweeps;
 	struct counter timed_out;
 	struct counter refused[REFUSAL_COUNT];
@@ -47,6 +50,10 @@ void tally_group(struct tally *tally, size_t requests, int64_t commit_ns);
 /* A wait for the disk took @ns. */
 void tally_flush(struct tally *tally, int64_t ns);
 
+/* A group of lists is in a filter; its commit took @ns. Or it failed. */
+void tally_sifted(struct tally *tally, int64_t ns);
+void tally_sift_error(struct tally *tally);
+
 /* A transaction failed. */
 void tally_store_error(struct tally *tally);
 
@@ -60,6 +67,7 @@ void tally_refused(struct tally *tally, enum refusal why, int64_t count);
 struct tally_now {
 	const struct store_counts *counts; /* NULL: the store is away */
 	int64_t connections;
+	struct sifter *sifter; /* NULL: there is none */
 };
 
 /* Writes all of it to @out, which had buf_init. */

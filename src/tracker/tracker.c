@@ -8,6 +8,7 @@
 #include "tracker/listen.h"
 #include "tracker/request.h"
 #include "tracker/server.h"
+#include "tracker/sifter.h"
 #include "tracker/tls.h"
 #include "tracker/watch.h"
 #include "wire/text.h"
@@ -95,9 +96,11 @@ static int warn_of_stages(const struct tracker *tracker, struct cah_error *err)
 	return rc == CAH_EUNAVAILABLE ? CAH_OK : rc;
 }
 
-static int begin(struct tracker *tracker, const char *listen,
+static int begin(struct tracker *tracker, const struct tracker_options *options,
 		 struct cah_error *err)
 {
+	const char *listen =
+		options->listen != NULL ? options->listen : "127.0.0.1:8080";
 	int rc = store_claim(tracker->store, err);
 	if (rc == CAH_OK)
 		rc = store_renew_leases(tracker->store, clock_now_ms() / 1000,
@@ -114,6 +117,9 @@ static int begin(struct tracker *tracker, const char *listen,
 			       err);
 	if (rc == CAH_OK)
 		rc = desk_new(&tracker->desk, tracker, err);
+	if (rc == CAH_OK && options->dedup.count > 0)
+		rc = sifter_new(&tracker->sifter, tracker, &options->dedup,
+				err);
 	if (rc == CAH_OK)
 		rc = server_start(tracker, err);
 	return rc;
@@ -133,10 +139,7 @@ int tracker_start(struct tracker **out, const struct tracker_options *options,
 	if (rc == CAH_OK)
 		rc = load_tls(tracker, options, err);
 	if (rc == CAH_OK)
-		rc = begin(tracker,
-			   options->listen != NULL ? options->listen
-						   : "127.0.0.1:8080",
-			   err);
+		rc = begin(tracker, options, err);
 	if (rc != CAH_OK) {
 		tracker_stop(tracker);
 		return rc;
@@ -164,6 +167,7 @@ void tracker_stop(struct tracker *tracker)
 	store_set_deadline(tracker->store, clock_now_ms() + TRACKER_STOP_MS);
 	server_stop(tracker);
 	desk_free(tracker->desk);
+	sifter_free(tracker->sifter);
 	watch_free(tracker->watch);
 	store_set_deadline(tracker->store, 0);
 	cancel_free(tracker->stop);

@@ -5,6 +5,7 @@
 #define TRACKER_TRACKER_H
 
 #include "base/log.h"
+#include "dedup/bloom.h"
 #include "store/store.h"
 
 #include <cah/error.h>
@@ -16,6 +17,8 @@ enum {
 	TRACKER_GROUP_MAX = 256, /* requests that share one transaction */
 	TRACKER_BODIES_MAX =
 		16 * 1024 * 1024, /* bytes of all bodies that are not small */
+	TRACKER_LISTS_MAX =
+		64 * 1024 * 1024, /* bytes of lists for the dedup service */
 	TRACKER_ANSWERS_MAX = 256 * 1024 * 1024, /* default: bytes of all
 						    answers that are not small,
 						    until they are read */
@@ -31,9 +34,12 @@ enum {
 	TRACKER_CALLS_PER_MIN = 12000,
 	TRACKER_PAGES_PER_MIN = 3000,
 	TRACKER_NEW_PER_MIN = 1000,
+	TRACKER_DEDUP_PER_MIN = 600, /* lists of up to 100,000 pairs */
 	TRACKER_ADDRESS_WORKERS = 2000,
 	TRACKER_ADDRESS_CONNECTIONS = 2500,
-	TRACKER_PROXIES_MAX = 64, /* ADDR/BITS that are trusted */
+	TRACKER_PROXIES_MAX = 64,     /* ADDR/BITS that are trusted */
+	TRACKER_FILTERS_MAX = 8,      /* of the dedup service */
+	TRACKER_FILTER_NAME_MAX = 64, /* bytes */
 	TRACKER_HEADERS_MAX =
 		16 * 1024, /* bytes of a request before its body */
 };
@@ -44,7 +50,8 @@ struct tracker_limits {
 	int64_t calls_per_min;
 	int64_t pages_per_min;
 	int64_t new_per_min; /* workers that register */
-	int64_t workers;     /* that are alive */
+	int64_t dedup_per_min;
+	int64_t workers; /* that are alive */
 	int64_t connections;
 
 	/* ADDR[/BITS] of those whose X-Forwarded-For is believed. */
@@ -54,6 +61,18 @@ struct tracker_limits {
 	/* For all, 0: the default. */
 	int64_t request_s;
 	int64_t keep_alive_s;
+};
+
+/* A filter of the dedup service. */
+struct tracker_filter {
+	const char *name; /* what clients send as "key" */
+	const char *path; /* its file; a journal lies beside it */
+	struct bloom_size size;
+};
+
+struct tracker_dedup {
+	struct tracker_filter filters[TRACKER_FILTERS_MAX];
+	size_t count; /* 0: there is no such service */
 };
 
 /* Everything is borrowed; strings are copied by tracker_start, the store and
@@ -88,6 +107,8 @@ struct tracker_options {
 
 	struct tracker_limits limits;
 
+	struct tracker_dedup dedup;
+
 	int64_t max_connections; /* 0: the default */
 
 	/* Requests that wait for the store; who comes when there are so many is
@@ -106,8 +127,8 @@ struct tracker;
  * knows anew, and answers.
  * The caller ends *out with tracker_stop. Errors: CAH_EINVALID (listen, an
  * upload address, a stage, a secret too short, a proxy, what is in the TLS
- * files), CAH_EUNAVAILABLE (the address is taken or not ours; another tracker
- * has the store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
+ * files, a filter), CAH_EUNAVAILABLE (the address is taken or not ours; another
+ * tracker has the store), CAH_EIO (threads, sockets), CAH_ENOMEM. */
 CAH_MUST_CHECK int tracker_start(struct tracker **out,
 				 const struct tracker_options *options,
 				 struct cah_error *err);

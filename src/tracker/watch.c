@@ -196,6 +196,18 @@ void watch_group_failed(struct watch *watch, size_t requests, bool is_write,
 			   2);
 }
 
+void watch_sifted(struct watch *watch, int64_t ns)
+{
+	tally_sifted(&watch->tally, ns);
+}
+
+void watch_sift_failed(struct watch *watch, const struct cah_error *err)
+{
+	tally_sift_error(&watch->tally);
+	if (log_burst_passes(&watch->groups, now_s()))
+		log_error(watch->log, "dedup: %s", err->text);
+}
+
 void watch_sweep(struct watch *watch, int64_t count)
 {
 	tally_sweep(&watch->tally, count);
@@ -219,13 +231,15 @@ bool watch_is_ready(struct watch *watch, char why[HEALTH_WHY_MAX])
 	return health_is_ready(watch->health, why);
 }
 
-void watch_write(struct watch *watch, struct buf *out, int64_t connections)
+void watch_write(struct watch *watch, struct buf *out, int64_t connections,
+		 struct sifter *sifter)
 {
 	struct store_counts counts;
 	bool is_up = health_counts(watch->health, &counts);
 	const struct tally_now now = {
 		.counts = is_up ? &counts : NULL,
 		.connections = connections,
+		.sifter = sifter,
 	};
 	tally_write(out, &watch->tally, &now);
 }

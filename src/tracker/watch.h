@@ -12,6 +12,7 @@
 #include <cah/error.h>
 
 struct request;
+struct sifter;
 struct tracker;
 struct watch;
 
@@ -47,6 +48,11 @@ void watch_group_failed(struct watch *watch, size_t requests, bool is_write,
 /* Groups are durable, for which the disk took @ns. */
 void watch_flush(struct watch *watch, int64_t ns);
 
+/* A group of lists is added to a filter, for which the disk took @ns; or it
+ * failed. */
+void watch_sifted(struct watch *watch, int64_t ns);
+void watch_sift_failed(struct watch *watch, const struct cah_error *err);
+
 /* A sweep took @count workers out; or it failed. */
 void watch_sweep(struct watch *watch, int64_t count);
 void watch_sweep_failed(struct watch *watch, const struct cah_error *err);
@@ -60,7 +66,8 @@ void watch_refused(struct watch *watch, enum refusal why, int64_t count);
 /* Whether the store answers and can be changed; else @why, for strangers. */
 bool watch_is_ready(struct watch *watch, char why[HEALTH_WHY_MAX]);
 
-/* All metrics. */
-void watch_write(struct watch *watch, struct buf *out, int64_t connections);
+/* All metrics; of @sifter, too, where it is not NULL. */
+void watch_write(struct watch *watch, struct buf *out, int64_t connections,
+		 struct sifter *sifter);
 
 #endif

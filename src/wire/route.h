@@ -10,7 +10,8 @@ enum {
 	WIRE_BODY_MAX = 64 * 1024,        /* bytes of a POST */
 	WIRE_LIST_BODY_MAX = 1024 * 1024, /* of one that carries a list */
 	WIRE_DATA_BODY_MAX = 4096 * 1024, /* of one that carries what a stage
-					     gave, and the most of all */
+					     gave or 100,000 MD5s, and the most
+					     of all */
 	WIRE_PATH_MAX = 4096,             /* bytes of a path */
 	WIRE_SEGMENTS_MAX = 8,            /* parts of a path between slashes */
 };
@@ -37,6 +38,8 @@ enum wire_book {
 	WIRE_ASKS,   /* reads it; who sends the same line at the same time gets
 			the same answer */
 	WIRE_WRITES, /* may change it */
+	WIRE_SIFTS,  /* nothing: it asks or fills a filter of the dedup
+			service */
 };
 
 enum wire_route {

@@ -237,8 +237,9 @@ def tracker(import_jobs, start_tracker):
 @pytest.fixture(scope="module")
 def idle_tracker(cah, tmp_path_factory):
     """A tracker without jobs, for tests that change nothing."""
-    store = tmp_path_factory.mktemp("idle") / "tracker.db"
-    tracker = Tracker(cah, store, ["--quiet"]).start()
+    folder = tmp_path_factory.mktemp("idle")
+    dedup = ["--dedup", folder / "seen", "--dedup-capacity", 1000]
+    tracker = Tracker(cah, folder / "tracker.db", ["--quiet", *dedup]).start()
     yield tracker
     assert tracker.stop() == 0
 

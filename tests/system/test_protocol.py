@@ -36,6 +36,8 @@ CALLS = {
     "/admin/set-banner": (
         "test_tracker.py::test_the_organiser_closes_jobs_and_sets_the_banner"
     ),
+    "/deduplicate": "test_dedup.py::test_an_ancestors_worker_goes_round",
+    "/add": "test_dedup.py::test_an_ancestors_worker_goes_round",
     "/data": "test_tracker.py::test_data_counts_everything",
     "/worker/{type}/{name}/data": "test_tracker.py::test_worker_data_tells_of_one_worker",
 }
@@ -51,6 +53,11 @@ ELSEWHERE = {
             "test_tracker_refusals.py::test_markasdone_cpu_refuses_what_is_wrong"
         )
         for status in (400, 404, 422)
+    },
+    **{
+        (path, status): "test_dedup.py::test_hostile_bodies_are_refused"
+        for path in ("/deduplicate", "/add")
+        for status in (400, 413, 422)
     },
     ("/readyz", 503): "test_watch.py::test_a_store_that_is_away_is_seen_and_seen_again",
 }
@@ -111,7 +118,13 @@ def section(name):
 
 def rows():
     """(method, path, statuses) of the first dialect's tables."""
-    for name in ("Workers", "Whole WATs", "The organiser", "Numbers and pages"):
+    for name in (
+        "Workers",
+        "Whole WATs",
+        "The organiser",
+        "Pairs that were taken before",
+        "Numbers and pages",
+    ):
         for line in section(name).splitlines():
             match = re.match(r"\| (GET|POST) (\S+) \|.*\|([^|]*)\|$", line)
             if match:
@@ -159,7 +172,7 @@ def test_every_call_for_programs_has_a_test_of_what_it_answers():
 
 def is_page(path):
     """Those have files of tests of their own: pages, health."""
-    return not re.match(r"/(api|custom|admin|data)|.*/data$", path)
+    return not re.match(r"/(api|custom|admin|data|deduplicate|add)|.*/data$", path)
 
 
 def test_every_status_has_a_test():

@@ -42,8 +42,10 @@ def value(tracker, name, **labels):
 
 
 @pytest.fixture
-def busy_tracker(tracker):
-    """Some workers, jobs in all states of a HYBRID worker, some errors."""
+def busy_tracker(import_jobs, start_tracker, tmp_path):
+    """Some workers, jobs in all states of a HYBRID worker, some errors, a filter."""
+    import_jobs(10)
+    tracker = start_tracker("--dedup", tmp_path / "seen", "--dedup-capacity", 1000)
     tokens = [tracker.new_worker() for _ in range(3)]
     tracker.new_worker("GPU")
     for token in tokens:
@@ -124,6 +126,7 @@ def test_histograms_are_cumulative(busy_tracker):
     assert {f.name for f in kinds} == {
         "cah_http_request_seconds",
         "cah_commit_seconds",
+        "cah_dedup_commit_seconds",
         "cah_flush_seconds",
         "cah_group_size",
     }
