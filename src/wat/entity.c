@@ -30,13 +30,18 @@ static bool is_alnum(char c)
 	return ascii_is_digit(c) || ascii_is_letter(c);
 }
 
+uint32_t entity_windows_1252(uint32_t cp)
+{
+	if (cp >= 0x80 && cp <= 0x9f && windows_1252[cp - 0x80] != 0)
+		return windows_1252[cp - 0x80];
+	return cp;
+}
+
 static uint32_t replaced(uint32_t cp)
 {
 	if (cp == 0 || cp > CP_MAX || (cp >= 0xd800 && cp <= 0xdfff))
 		return UTF8_REPLACEMENT;
-	if (cp >= 0x80 && cp <= 0x9f && windows_1252[cp - 0x80] != 0)
-		return windows_1252[cp - 0x80];
-	return cp;
+	return entity_windows_1252(cp);
 }
 
 /* @s begins with "&#". */

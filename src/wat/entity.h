@@ -16,4 +16,8 @@ struct entity {
  * for itself. */
 bool entity_read(struct slice s, struct entity *out);
 
+/* What windows-1252 has where Latin-1 has the control @cp; others are
+ * themselves (HTML Standard, 13.2.5.80). */
+uint32_t entity_windows_1252(uint32_t cp);
+
 #endif

@@ -2,6 +2,8 @@
 
 #include "base/utf8.h"
 #include "wat/entity.h"
+#include "wat/mend.h"
+#include "wat/mojibake.h"
 
 #include <stdlib.h>
 #include <unictype.h>
@@ -10,6 +12,9 @@
 enum {
 	NORMAL_STACK = 2048, /* bytes of a text that is normalised without
 				the heap */
+	MEND_STACK = 512,    /* bytes of a text that is mended without it */
+	MEND_MAX = 64 << 10, /* of one that is mended at all: longer ones are
+				no captions */
 };
 
 /* What is written so far, and what waits. */
@@ -148,13 +153,73 @@ static int normalise(struct buf *out)
 	return rc;
 }
 
+/* Most texts are ASCII without a reference: nothing of it can be broken. */
+static bool may_need_mending(struct slice raw)
+{
+	for (size_t i = 0; i < raw.len; i++)
+		if ((unsigned char)raw.data[i] >= 0x80 || raw.data[i] == '&' ||
+		    raw.data[i] == '\033')
+			return raw.len <= MEND_MAX;
+	return false;
+}
+
+/* The characters of @raw, of which there are no more than bytes. */
+static size_t decode(uint32_t *chars, struct slice raw)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < raw.len;) {
+		struct slice rest = slice_from(raw, i);
+		struct entity entity;
+		if (rest.data[0] == '&' && entity_read(rest, &entity)) {
+			chars[n++] = entity.cp[0];
+			if (entity.cp[1] != 0)
+				chars[n++] = entity.cp[1];
+			i += entity.len;
+			continue;
+		}
+		i += utf8_read(rest, &chars[n]);
+		/* ftfy mends line by line; a caption has one */
+		if (chars[n] == '\n')
+			chars[n] = ' ';
+		n++;
+	}
+	return n;
+}
+
+static int put_mended(struct cleaning *c, struct slice raw)
+{
+	struct {
+		uint32_t chars[MEND_STACK];
+		uint8_t scratch[MEND_STACK * MOJIBAKE_SCRATCH];
+	} stack;
+	uint32_t *chars = stack.chars;
+	uint8_t *scratch = stack.scratch;
+	void *heap = NULL;
+	if (raw.len > MEND_STACK) {
+		heap = malloc(raw.len * (sizeof(*chars) + MOJIBAKE_SCRATCH));
+		if (heap == NULL)
+			return CAH_ENOMEM;
+		chars = heap;
+		scratch = (uint8_t *)(chars + raw.len);
+	}
+	size_t n = mend_text(chars, decode(chars, raw), raw.len, scratch);
+	for (size_t i = 0; i < n && !c->out->is_failed; i++)
+		put(c, chars[i]);
+	free(heap);
+	return CAH_OK;
+}
+
 int text_clean(struct buf *out, struct slice raw)
 {
 	buf_reset(out);
 	struct cleaning c = {.out = out};
-	for (size_t i = 0; i < raw.len && !out->is_failed;)
-		i += put_next(&c, slice_from(raw, i));
-	if (out->is_failed)
-		return out->code;
+	int rc = CAH_OK;
+	if (may_need_mending(raw))
+		rc = put_mended(&c, raw);
+	else
+		for (size_t i = 0; i < raw.len && !out->is_failed;)
+			i += put_next(&c, slice_from(raw, i));
+	if (rc != CAH_OK || out->is_failed)
+		return rc != CAH_OK ? rc : out->code;
 	return c.may_compose ? normalise(out) : CAH_OK;
 }

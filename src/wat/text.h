@@ -8,7 +8,8 @@
 
 /* Writes @raw (an attribute's value out of a WAT: UTF-8, perhaps broken) to
  * @out, which is reset first: HTML character references decoded (HTML Standard,
- * 13.2.5.72 and 13.5), bytes that are not UTF-8 as U+FFFD, Unicode NFC;
+ * 13.2.5.72 and 13.5), bytes that are not UTF-8 as U+FFFD, mojibake and the
+ * like mended (mend.h; docs/texts.md) in texts of up to 64 KB, Unicode NFC;
  * control, format and private characters and noncharacters taken out (but not
  * the joiners U+200C and U+200D: scripts and emoji need them), runs of white
  * space folded to one space, none at the ends. The result may be empty. Errors:

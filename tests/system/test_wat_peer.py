@@ -11,6 +11,7 @@ import sys
 import unicodedata
 
 import ada_url
+import ftfy
 import pytest
 from conftest import BUILD, ROOT
 
@@ -327,7 +328,12 @@ def stays(c):
 
 
 def reference_text(raw):
-    text = decoded(raw.decode("utf-8", "replace"))
+    text = decoded(raw.decode("utf-8", "replace")).replace("\n", " ")
+    text = ftfy.fix_text(text, unescape_html=True, normalization=None)
+    return folded(text)
+
+
+def folded(text):
     text = "".join(" " if c in WHITE else c for c in text if c in WHITE or stays(c))
     return unicodedata.normalize("NFC", re.sub(" +", " ", text).strip(" "))
 

@@ -29,17 +29,24 @@ static void check(const struct row *rows, size_t count)
 
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof((rows)[0]))
 
+/* Ligatures, quotes and wide forms become other characters. */
+static bool is_mended(uint32_t cp)
+{
+	return (cp >= 0x132 && cp <= 0x2bc) || (cp >= 0x2018 && cp <= 0x201f) ||
+	       (cp >= 0xfb00 && cp <= 0xfb06) || (cp >= 0xff01 && cp <= 0xffef);
+}
+
 /* What is known of a character without the library must be what that says. */
 static void text__is_normalised_whatever_the_character(void **state)
 {
 	(void)state;
 	struct buf out;
 	buf_init(&out, 10000);
-	for (uint32_t cp = 0x80; cp < 0x110000; cp++) {
+	for (uint32_t cp = 0xa0; cp < 0x110000; cp++) {
 		char raw[UTF8_MAX];
 		uint8_t nfc[64];
 		size_t len = sizeof(nfc);
-		if (cp >= 0xd800 && cp < 0xe000)
+		if ((cp >= 0xd800 && cp < 0xe000) || is_mended(cp))
 			continue;
 		struct slice s = {raw, utf8_write(raw, cp)};
 		assert_int_equal(text_clean(&out, s), CAH_OK);
@@ -51,6 +58,72 @@ static void text__is_normalised_whatever_the_character(void **state)
 				slice_equal(buf_slice(&out),
 					    (struct slice){(char *)nfc, len}));
 	}
+	buf_fini(&out);
+}
+
+static void text__is_read_again_as_the_utf8_that_it_was(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"cafÃ© crÃ¨me", "café crème"},
+		{"âœ” fertig", "✔ fertig"},
+		{"РїСЂРёРІРµС‚", "привет"},        /* windows-1251 */
+		{"‚Äútext‚Äù", "\"text\""},        /* Mac Roman */
+		{"Ã¢â‚¬Å“zwei Mal", "\"zwei Mal"}, /* twice */
+		{"caf&Atilde;&copy;", "café"},
+		{"Ã la mode, voilÃ ", "à la mode, voilà"},
+		{"schön â€“ sch&Atilde;&para;n", "schön – schön"},
+		{"â€œ lost â€\xef\xbf\xbd", "\" lost \xef\xbf\xbd"},
+		{"\xc3\xad\xc2\xa0\xc2\xbd\xc3\xad\xc2\xb8\xc2\x80",
+		 "\xf0\x9f\x98\x80"}, /* CESU-8 in Latin-1 */
+		{"\xc2\x93quoted\xc2\x94 \xc2\x80 5", "\"quoted\" € 5"},
+	};
+	CHECK(rows);
+}
+
+static void text__stays_as_it_is_where_it_is_good(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"Ärger über Öl", "Ärger über Öl"},
+		{"ÀÉÎÕÜ", "ÀÉÎÕÜ"},
+		{"Привет, мир", "Привет, мир"},
+		{"Â", "Â"},
+		{"El Niño – ¿qué es?", "El Niño – ¿qué es?"},
+		{"日本語の写真", "日本語の写真"},
+		{"¯\\_(ツ)_/¯", "¯\\_(ツ)_/¯"},
+		{"5 € ± 2 µm × 3", "5 € ± 2 µm × 3"},
+	};
+	CHECK(rows);
+}
+
+static void text__has_plain_letters_and_quotes(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{"\xef\xac\x82uffy \xef\xac\x81lms", "fluffy films"},
+		{"ＷＩＤＥ　ｱｲｳ", "WIDE アイウ"},
+		{"“it’s” ‘so’", "\"it's\" 'so'"},
+		{"\033[1;31mred\033[0m", "red"},
+		{"\033[1 no", "[1 no"},
+	};
+	CHECK(rows);
+}
+
+/* A caption has no kilobytes; what has is read, not mended. */
+static void text__is_mended_up_to_a_length(void **state)
+{
+	(void)state;
+	static char raw[70000];
+	struct buf out;
+	buf_init(&out, 1 << 20);
+	memset(raw, 'x', sizeof(raw));
+	memcpy(raw, "Ã©", 4);
+	assert_int_equal(text_clean(&out, (struct slice){raw, 60000}), CAH_OK);
+	assert_int_equal(out.len, 60000 - 2);
+	assert_int_equal(text_clean(&out, (struct slice){raw, sizeof(raw)}),
+			 CAH_OK);
+	assert_int_equal(out.len, sizeof(raw));
 	buf_fini(&out);
 }
 
@@ -79,7 +152,7 @@ static void text__decodes_references_as_attributes_do(void **state)
 		{"&# &#x &#xg &; && &unknown; &",
 		 "&# &#x &#xg &; && &unknown; &"},
 		{"&NotEqualTilde;", "\xe2\x89\x82\xcc\xb8"},
-		{"&amp;lt;", "&lt;"},
+		{"&amp;lt; &amp;amp;amp; P&EACUTE;REZ", "< & PÉREZ"},
 		{"&CounterClockwiseContourIntegral;", "∳"},
 		{"&AMP", "&"},
 	};
@@ -256,6 +329,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text__is_normalised_whatever_the_character),
 		cmocka_unit_test(text__orders_marks),
+		cmocka_unit_test(text__is_read_again_as_the_utf8_that_it_was),
+		cmocka_unit_test(text__stays_as_it_is_where_it_is_good),
+		cmocka_unit_test(text__has_plain_letters_and_quotes),
+		cmocka_unit_test(text__is_mended_up_to_a_length),
 		cmocka_unit_test(text__decodes_references_as_attributes_do),
 		cmocka_unit_test(text__folds_white_space_of_all_kinds),
 		cmocka_unit_test(text__takes_out_what_nobody_sees),
