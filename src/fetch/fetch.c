@@ -17,7 +17,6 @@ enum {
 struct fetch_options fetch_options_default(void)
 {
 	return (struct fetch_options){
-		.concurrency = 256,
 		.per_host = 16,
 		.dns_timeout_ms = 5000,
 		.connect_timeout_ms = 5000,
@@ -38,18 +37,24 @@ static void stop_waiting(struct site *site)
 	fetch_settle_waiting(site, CAH_FATE_INTERNAL, fetch->why);
 }
 
-static void stop(struct fetch *fetch, const char *why)
+static void stop_all(struct task_list *running, const char *why)
 {
-	fetch->is_stopping = true;
-	fetch->why = why;
-	sites_each(fetch->sites, stop_waiting);
-	while (!TAILQ_EMPTY(&fetch->running)) {
-		struct task *task = TAILQ_FIRST(&fetch->running);
+	while (!TAILQ_EMPTY(running)) {
+		struct task *task = TAILQ_FIRST(running);
 		/* The analyzer does not see that the list forgets its first.
 		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		fetch_leave(task);
 		fetch_settle(task, CAH_FATE_INTERNAL, why);
 	}
+}
+
+static void stop(struct fetch *fetch, const char *why)
+{
+	fetch->is_stopping = true;
+	fetch->why = why;
+	sites_each(fetch->sites, stop_waiting);
+	stop_all(&fetch->running, why);
+	stop_all(&fetch->aside, why);
 }
 
 static int64_t pick_timeout(struct fetch *fetch, int64_t now_ms)
@@ -89,6 +94,7 @@ static bool round_once(struct fetch *fetch, struct queue *in)
 	int64_t now_ms = clock_now_ms();
 	fetch_deliver_rest(fetch);
 	fetch_take_jobs(fetch, in, now_ms);
+	fetch_count_time(fetch, now_ms);
 	fetch_begin_ready(fetch, now_ms);
 	atomic_store(&fetch->waiting,
 		     fetch->inside - atomic_load(&fetch->active));
@@ -124,6 +130,7 @@ int fetch_run(struct fetch *fetch, struct queue *in, struct queue *out,
 {
 	fetch->out = out;
 	fetch->is_stopping = false;
+	fetch->counted_ms = clock_now_ms();
 	int rc = CAH_OK;
 	if (cancel != NULL)
 		rc = loop_watch(fetch->loop, cancel_fd(cancel), err);
@@ -179,14 +186,14 @@ static int set_up(struct fetch *fetch, const struct fetch_options *options,
 	fetch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fetch->wake < 0)
 		return cah_fail(err, CAH_EIO, "eventfd: none left");
-	int rc = loop_new(&fetch->loop, 2 * options->concurrency, err);
+	fetch_set_window(fetch);
+	int rc = loop_new(&fetch->loop, 2 * fetch->most, err);
 	if (rc == CAH_OK)
 		rc = dns_new(&fetch->dns, fetch->dns_server,
 			     options->dns_timeout_ms, err);
 	if (rc == CAH_OK)
 		rc = sites_new(&fetch->sites,
-			       (size_t)options->concurrency * FETCH_WINDOW,
-			       fetch, err);
+			       (size_t)fetch->most * FETCH_WINDOW, fetch, err);
 	if (rc == CAH_OK)
 		rc = loop_watch(fetch->loop, fetch->wake, err);
 	if (rc == CAH_OK)
@@ -198,7 +205,7 @@ int fetch_new(struct fetch **out, const struct fetch_options *options,
 	      struct cah_error *err)
 {
 	*out = NULL;
-	if (options->concurrency < 1 ||
+	if (options->concurrency < 0 ||
 	    options->concurrency > CONCURRENCY_MAX || options->per_host < 1 ||
 	    options->dns_timeout_ms < 1 || options->connect_timeout_ms < 1 ||
 	    options->total_timeout_ms < 1 || options->lowest_rate < 0 ||
@@ -215,6 +222,7 @@ int fetch_new(struct fetch **out, const struct fetch_options *options,
 	fetch->undelivered_end = &fetch->undelivered;
 	TAILQ_INIT(&fetch->ready);
 	TAILQ_INIT(&fetch->running);
+	TAILQ_INIT(&fetch->aside);
 	rc = set_up(fetch, options, err);
 	if (rc == CAH_OK)
 		*out = fetch;
@@ -251,6 +259,7 @@ void fetch_get_stats(struct fetch *fetch, struct fetch_stats *out)
 		.done = atomic_load(&fetch->done),
 		.bytes = atomic_load(&fetch->bytes),
 		.active = atomic_load(&fetch->active),
+		.window = atomic_load(&fetch->window),
 		.waiting = atomic_load(&fetch->waiting),
 	};
 }

@@ -15,15 +15,18 @@
 
 enum {
 	FETCH_DETAIL_MAX = 128, /* bytes, with the NUL */
-	FETCH_WINDOW = 16,  /* jobs inside for each transfer at once: so many
-			       that those of one slow host do not keep the
-			       others out */
-	FETCH_SHARES = 512, /* max_held is so many shares: what no body is
-			       denied, and 256 transfers need half of it */
+	FETCH_WINDOW = 16, /* jobs inside for each transfer at once: so many
+			      that those of one slow host do not keep the
+			      others out */
+	FETCH_WINDOW_LEAST = 256, /* transfers that jobs are taken in for, if
+				     there are fewer */
+	FETCH_SHARES = 512,       /* max_held is so many shares: what no body is
+				     denied, and 256 transfers need half of it */
 };
 
 struct fetch_options {
-	int concurrency; /* transfers at once */
+	int concurrency; /* transfers at once; 0: as many as the link bears,
+			    which is found out (knee.h) */
 	int per_host;    /* of them to one host and port */
 	int64_t dns_timeout_ms;
 	int64_t connect_timeout_ms;
@@ -72,6 +75,7 @@ struct fetch_stats {
 	int64_t done;
 	int64_t bytes; /* of bodies */
 	int active;    /* transfers now */
+	int window;    /* that may be at once */
 	int waiting;   /* jobs inside that have no transfer yet */
 };
 

@@ -21,8 +21,7 @@ void fetch_leave(struct task *task)
 	task->transfer->next = fetch->spare;
 	fetch->spare = task->transfer;
 	task->transfer = NULL;
-	TAILQ_REMOVE(&fetch->running, task, link);
-	atomic_fetch_sub(&fetch->active, 1);
+	fetch_leave_window(task);
 	site->running--;
 	fetch_make_ready(fetch, site);
 	sites_release(fetch->sites, site);
@@ -72,8 +71,7 @@ static void begin(struct task *task, int64_t now_ms)
 		fetch_settle(task, CAH_FATE_INTERNAL, "out of memory");
 		return;
 	}
-	TAILQ_INSERT_TAIL(&fetch->running, task, link);
-	atomic_fetch_add(&fetch->active, 1);
+	fetch_enter_window(task);
 	task->site->running++;
 	if (!request(task, now_ms)) {
 		fetch_leave(task);
@@ -81,16 +79,10 @@ static void begin(struct task *task, int64_t now_ms)
 	}
 }
 
-bool fetch_has_room(struct fetch *fetch)
-{
-	return atomic_load(&fetch->setup.held) <= fetch->options.max_held / 2;
-}
-
 void fetch_begin_ready(struct fetch *fetch, int64_t now_ms)
 {
-	while (fetch->undelivered == NULL && !TAILQ_EMPTY(&fetch->ready) &&
-	       fetch_has_room(fetch) &&
-	       atomic_load(&fetch->active) < fetch->options.concurrency) {
+	while (!fetch_is_held(fetch) && !TAILQ_EMPTY(&fetch->ready) &&
+	       fetch_is_open(fetch)) {
 		struct site *site = TAILQ_FIRST(&fetch->ready);
 		struct task *task = TAILQ_FIRST(&site->waiting);
 		TAILQ_REMOVE(&fetch->ready, site, link);
@@ -102,6 +94,7 @@ void fetch_begin_ready(struct fetch *fetch, int64_t now_ms)
 		fetch_make_ready(fetch, site);
 		sites_release(fetch->sites, site);
 	}
+	fetch->was_full = !TAILQ_EMPTY(&fetch->ready) && !fetch_is_open(fetch);
 }
 
 static void redirect(struct task *task, const char *url, int64_t now_ms)
@@ -134,6 +127,7 @@ static void finish_transfer(struct task *task, CURLcode code, int64_t now_ms)
 	task->site->was_used |= code == CURLE_OK;
 	task->job->http_status = result.http_status;
 	task->left_ms -= now_ms - task->begun_ms;
+	fetch_count_end(task->fetch, &result, now_ms - task->begun_ms);
 	if (result.redirect != NULL) {
 		redirect(task, result.redirect, now_ms);
 		return;

@@ -98,7 +98,10 @@ void fetch_take_job(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 
 void fetch_take_jobs(struct fetch *fetch, struct queue *in, int64_t now_ms)
 {
-	int most = fetch->options.concurrency * FETCH_WINDOW;
+	int window = atomic_load(&fetch->window);
+	if (fetch->is_adaptive && window < FETCH_WINDOW_LEAST)
+		window = FETCH_WINDOW_LEAST;
+	int most = window * FETCH_WINDOW;
 	while (fetch->undelivered == NULL && fetch->inside < most) {
 		struct fetch_job *job = queue_try_pop(in);
 		if (job == NULL)

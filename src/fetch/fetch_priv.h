@@ -11,6 +11,7 @@
 #define FETCH_FETCH_PRIV_H
 
 #include "fetch/fetch.h"
+#include "fetch/knee.h"
 #include "fetch/loop.h"
 #include "fetch/site.h"
 #include "fetch/transfer.h"
@@ -18,17 +19,22 @@
 #include <stdatomic.h>
 
 struct task {
-	TAILQ_ENTRY(task) link; /* site->waiting or fetch->running */
+	TAILQ_ENTRY(task)
+	link; /* site->waiting, or fetch->running or
+		 ->aside */
 	struct fetch *fetch;
 	struct fetch_job *job;
 	struct target target;
 	struct site *site;
 	struct transfer *transfer; /* while it runs */
 	int redirects;
-	int address_at;     /* of the site's addresses */
-	int64_t entered_ms; /* the site */
-	int64_t begun_ms;   /* the transfer */
-	int64_t left_ms;    /* of the job's time */
+	int address_at;      /* of the site's addresses */
+	int64_t entered_ms;  /* the site */
+	int64_t begun_ms;    /* the transfer */
+	int64_t left_ms;     /* of the job's time */
+	int64_t begun_after; /* transfers that had ended then */
+	bool is_aside;
+	bool is_silent; /* why it is aside: it has no connection yet */
 };
 
 struct fetch {
@@ -46,17 +52,29 @@ struct fetch {
 	bool is_stopping; /* cancelled or broken: all jobs end at once */
 	const char *why;  /* static */
 	struct site_list ready;
-	struct task_list running;
+	struct task_list running; /* the oldest first */
 	struct transfer *spare;
 	struct fetch_job *undelivered; /* @out was full; the oldest first */
 	struct fetch_job **undelivered_end;
 	int inside; /* tasks */
+
+	bool is_adaptive; /* else the window is what was asked for */
+	int most;         /* transfers, those aside and all */
+	struct knee knee;
+	struct knee_totals totals;
+	int64_t counted_ms;     /* until when times are in totals */
+	bool was_full;          /* only the window kept others out */
+	struct task_list aside; /* they run, but hold no place in the window */
+	int aside_count;
+	int silent_count;  /* of them, because they have no connection */
+	int64_t silent_ms; /* when such ones were looked for */
 
 	atomic_int_least64_t started;
 	atomic_int_least64_t done;
 	atomic_int_least64_t bytes;
 	atomic_int active;
 	atomic_int waiting;
+	atomic_int window;
 };
 
 /* ---- fetch_job.c: jobs come in and go out ---- */
@@ -94,7 +112,30 @@ void fetch_finish_transfers(struct fetch *fetch, int64_t now_ms);
 /* Gives the transfer back; the task is in no list after. */
 void fetch_leave(struct task *task);
 
+/* ---- fetch_window.c: how many at once ---- */
+
+/* By the options. */
+void fetch_set_window(struct fetch *fetch);
+
+/* Whether the window lets another transfer begin. */
+bool fetch_is_open(const struct fetch *fetch);
+
 /* Whether bodies take so little memory that more may come. */
 bool fetch_has_room(struct fetch *fetch);
+
+/* Whether what came cannot go on, so that nothing may begin. */
+bool fetch_is_held(struct fetch *fetch);
+
+/* Around a transfer. */
+void fetch_enter_window(struct task *task);
+void fetch_leave_window(struct task *task);
+
+/* What a transfer that ended says of the link. */
+void fetch_count_end(struct fetch *fetch, const struct transfer_result *result,
+		     int64_t took_ms);
+
+/* Counts the time since the last call as what kept others from beginning, and
+ * sets the window by what was seen. */
+void fetch_count_time(struct fetch *fetch, int64_t now_ms);
 
 #endif

@@ -98,6 +98,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct transfer *transfer = arg;
 	size_t len = size * n;
+	transfer->setup->received += (int64_t)len;
 	if (!is_success(get_status(transfer))) {
 		transfer->ignored += len;
 		return transfer->ignored <= TRANSFER_IGNORED_MAX ? len : 0;

@@ -15,6 +15,7 @@ struct transfer_setup {
 	struct slice agent; /* our name in X-Robots-Tag */
 	struct curl_slist *headers;
 	atomic_size_t held; /* bytes of bodies, of all jobs */
+	int64_t received; /* bytes of bodies so far, whatever became of them */
 };
 
 struct transfer {

@@ -727,7 +727,7 @@ static void fetch__refuses_limits_that_make_no_sense(void **state)
 {
 	struct bench *bench = *state;
 	struct fetch *fetch;
-	bench->options.concurrency = 0;
+	bench->options.concurrency = -1;
 	assert_int_equal(fetch_new(&fetch, &bench->options, NULL),
 			 CAH_EINVALID);
 	bench->options.concurrency = 1;
