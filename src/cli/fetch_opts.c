@@ -1,10 +1,17 @@
 #include "cli/fetch_opts.h"
 
+#include "base/fail.h"
+#include "fetch/header.h"
+
+enum {
+	CONCURRENCY_MAX = 10000,
+};
+
 void fetch_opts_init(struct fetch_opts *o)
 {
 	const struct fetch_options fetch = fetch_options_default();
 	*o = (struct fetch_opts){
-		.concurrency = fetch.concurrency,
+		.concurrency = "auto",
 		.image_timeout_s = fetch.total_timeout_ms / 1000,
 		.max_image_bytes = (int64_t)fetch.max_bytes,
 	};
@@ -13,8 +20,8 @@ void fetch_opts_init(struct fetch_opts *o)
 void fetch_opts_rows(struct opt *rows, struct fetch_opts *o)
 {
 	const struct opt table[FETCH_OPTS_COUNT] = {
-		{"concurrency", "N", "downloads at once", OPT_INT,
-		 &o->concurrency, 1, 10000},
+		{"concurrency", "N", "downloads at once; auto: find it out",
+		 OPT_TEXT, &o->concurrency, 0, 0},
 		{"image-timeout", "SECONDS", "for one image, redirects and all",
 		 OPT_INT, &o->image_timeout_s, 1, 3600},
 		{"max-image-bytes", "BYTES", "largest image file", OPT_INT,
@@ -31,12 +38,28 @@ void fetch_opts_rows(struct opt *rows, struct fetch_opts *o)
 	memcpy(rows, table, sizeof(table));
 }
 
+static int read_concurrency(int *out, const char *text, struct cah_error *err)
+{
+	int64_t wanted = 0;
+	if (strcmp(text, "auto") != 0 &&
+	    (!header_parse_number(&wanted, slice_of(text)) || wanted < 1 ||
+	     wanted > CONCURRENCY_MAX))
+		return cah_fail(err, CAH_EINVALID,
+				"--concurrency: %s is neither auto nor a "
+				"number from 1 to %d",
+				text, CONCURRENCY_MAX);
+	*out = (int)wanted;
+	return CAH_OK;
+}
+
 int fetch_opts_open(struct fetch_opts *o, struct fetch_options *fetch,
 		    struct cah_error *err)
 {
-	int rc = pins_new(&o->pins, o->resolve.values, o->resolve.count, err);
 	*fetch = fetch_options_default();
-	fetch->concurrency = (int)o->concurrency;
+	int rc = read_concurrency(&fetch->concurrency, o->concurrency, err);
+	if (rc == CAH_OK)
+		rc = pins_new(&o->pins, o->resolve.values, o->resolve.count,
+			      err);
 	fetch->total_timeout_ms = o->image_timeout_s * 1000;
 	fetch->max_bytes = (size_t)o->max_image_bytes;
 	fetch->allow_private = o->allow_private;

@@ -1,5 +1,5 @@
-/* fetch_opts.h: the options of fetching images that commands share, and what they
- * make of them. Main thread. */
+/* fetch_opts.h: the options of fetching images that commands share, and what
+ * they make of them. Main thread. */
 #ifndef CLI_FETCH_OPTS_H
 #define CLI_FETCH_OPTS_H
 
@@ -12,7 +12,7 @@ enum {
 
 struct fetch_opts {
 	/* as given */
-	int64_t concurrency;
+	const char *concurrency; /* a number, or auto */
 	int64_t image_timeout_s;
 	int64_t max_image_bytes;
 	struct opt_list resolve;

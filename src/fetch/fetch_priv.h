@@ -52,7 +52,7 @@ struct fetch {
 	bool is_stopping; /* cancelled or broken: all jobs end at once */
 	const char *why;  /* static */
 	struct site_list ready;
-	struct task_list running; /* the oldest first */
+	struct task_list running;
 	struct transfer *spare;
 	struct fetch_job *undelivered; /* @out was full; the oldest first */
 	struct fetch_job **undelivered_end;

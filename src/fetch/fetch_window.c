@@ -66,6 +66,17 @@ void fetch_leave_window(struct task *task)
 	atomic_fetch_sub(&fetch->active, 1);
 }
 
+static void put_back(struct task *task)
+{
+	struct fetch *fetch = task->fetch;
+	TAILQ_REMOVE(&fetch->aside, task, link);
+	TAILQ_INSERT_TAIL(&fetch->running, task, link);
+	task->is_aside = false;
+	task->is_silent = false;
+	fetch->aside_count--;
+	fetch->silent_count--;
+}
+
 static void put_aside(struct task *task)
 {
 	struct fetch *fetch = task->fetch;
@@ -87,7 +98,7 @@ static void find_overtaken(struct fetch *fetch)
 	}
 }
 
-static bool is_silent(const struct task *task)
+static bool has_no_connection(const struct task *task)
 {
 	curl_off_t ready_us = 0;
 	curl_easy_getinfo(task->transfer->easy, CURLINFO_PRETRANSFER_TIME_T,
@@ -95,15 +106,21 @@ static bool is_silent(const struct task *task)
 	return ready_us == 0;
 }
 
+/* Those that are not silent any more count again, the others less. */
 static void find_silent(struct fetch *fetch, int64_t now_ms)
 {
+	struct task *task;
 	struct task *next;
-	for (struct task *task = TAILQ_FIRST(&fetch->running);
-	     task != NULL && now_ms - task->begun_ms >= KNEE_SILENT_MS &&
-	     fetch->silent_count < KNEE_SILENT_MOST;
-	     task = next) {
+	for (task = TAILQ_FIRST(&fetch->aside); task != NULL; task = next) {
 		next = TAILQ_NEXT(task, link);
-		if (!is_silent(task))
+		if (task->is_silent && !has_no_connection(task))
+			put_back(task);
+	}
+	for (task = TAILQ_FIRST(&fetch->running); task != NULL; task = next) {
+		next = TAILQ_NEXT(task, link);
+		if (fetch->silent_count == KNEE_SILENT_MOST ||
+		    now_ms - task->begun_ms < KNEE_SILENT_MS ||
+		    !has_no_connection(task))
 			continue;
 		put_aside(task);
 		task->is_silent = true;

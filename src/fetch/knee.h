@@ -24,8 +24,8 @@ enum {
 	KNEE_OVERTAKEN = 2, /* windows that ended since it began. Of the web's
 			       sizes one in ten is so far above the mean, which
 			       is what this makes the window larger by */
-	KNEE_SILENT_MS = 1000,  /* without a connection: it takes nothing of the
-				   link, as one to a dead host */
+	KNEE_SILENT_MS = 500,   /* without a connection: it takes nothing of the
+				    link, as one to a dead host */
 	KNEE_SILENT_MOST = 512, /* that make room for others so: when the link
 				   is dead, all are silent */
 };
