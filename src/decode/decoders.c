@@ -1,162 +1,39 @@
-/* The processes and who has which. A caller takes an idle one, asks, and gives
- * it back. One that died, or has lived long enough, is started anew by a thread
- * that lives as long as the processes do: to the kernel, a process whose parent
- * thread ends is an orphan, and orphans of this kind are killed. */
+/* What becomes of a picture: the file goes to a process, and what comes back is
+ * taken only where it can be an answer. */
 #include "decode/decoders.h"
 
 #include "base/clock.h"
 #include "base/fail.h"
-#include "decode/find.h"
-#include "decode/process.h"
+#include "decode/pool.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum seat_state {
-	SEAT_EMPTY, /* wants a process */
-	SEAT_IDLE,
-	SEAT_TAKEN,
-};
-
-struct seat {
-	struct process process;
-	enum seat_state state;
-	int pictures; /* of this process */
-};
-
 struct decoders {
 	struct decoders_options options;
-	char *program;
-	pthread_t starter;
+	struct pool *pool;
 	struct log_burst crashes;
-
-	pthread_mutex_t lock; /* for what follows */
-	pthread_cond_t changed;
-	bool is_ending;
-	int failures; /* starts in a row */
-	int code;     /* not CAH_OK: none can be started any more */
-	struct cah_error err;
-	struct message_ready ready; /* of the last start */
-	struct seat *seats;         /* options.count */
 };
-
-/* ---- the thread that starts processes ---- */
-
-static struct seat *find_seat(struct decoders *d, enum seat_state state)
-{
-	for (int i = 0; i < d->options.count; i++)
-		if (d->seats[i].state == state)
-			return &d->seats[i];
-	return NULL;
-}
-
-/* The lock is held, but not while the process starts. */
-static void fill_seat(struct decoders *d, struct seat *seat)
-{
-	struct message_ready ready;
-	struct cah_error err = {0};
-	pthread_mutex_unlock(&d->lock);
-	int rc = process_start(&seat->process, d->program, &ready, &err);
-	pthread_mutex_lock(&d->lock);
-	if (rc == CAH_OK) {
-		d->failures = 0;
-		d->ready = ready;
-		seat->pictures = 0;
-		seat->state = SEAT_IDLE;
-	} else if (++d->failures >= DECODERS_STARTS_MAX) {
-		d->code = rc;
-		d->err = err;
-	}
-	pthread_cond_broadcast(&d->changed);
-}
-
-static void *run_starter(void *arg)
-{
-	struct decoders *d = arg;
-	pthread_mutex_lock(&d->lock);
-	while (!d->is_ending) {
-		struct seat *seat = find_seat(d, SEAT_EMPTY);
-		if (seat != NULL && d->code == CAH_OK)
-			fill_seat(d, seat);
-		else
-			pthread_cond_wait(&d->changed, &d->lock);
-	}
-	/* Before this thread ends, so that they are ended by us. */
-	for (int i = 0; i < d->options.count; i++)
-		process_close(&d->seats[i].process);
-	pthread_mutex_unlock(&d->lock);
-	return NULL;
-}
 
 /* ---- from start to end ---- */
 
-static int wait_for_all(struct decoders *d, struct cah_error *err)
-{
-	pthread_mutex_lock(&d->lock);
-	while (find_seat(d, SEAT_EMPTY) != NULL && d->code == CAH_OK)
-		pthread_cond_wait(&d->changed, &d->lock);
-	int rc = d->code;
-	if (rc != CAH_OK)
-		rc = cah_fail(
-			err, rc,
-			"decoders do not start (--no-sandbox does without "
-			"them): %s",
-			d->err.text);
-	pthread_mutex_unlock(&d->lock);
-	return rc;
-}
-
-static void tell(const struct decoders *d)
+static void tell(struct log *log, int count, const struct message_ready *r)
 {
 	char landlock[32] = "no Landlock";
-	const struct message_ready *r = &d->ready;
 	if (r->landlock > 0)
 		(void)snprintf(landlock, sizeof(landlock), "Landlock %d",
 			       (int)r->landlock);
 	if (r->is_plain != 0)
-		log_info(d->options.log,
+		log_info(log,
 			 "decoders: %d processes, nothing locked: built with a "
 			 "sanitizer",
-			 d->options.count);
+			 count);
 	else
-		log_info(d->options.log, "decoders: %d processes, %s, %s",
-			 d->options.count,
+		log_info(log, "decoders: %d processes, %s, %s", count,
 			 r->has_seccomp != 0 ? "seccomp" : "no seccomp",
 			 landlock);
-}
-
-static int prepare(struct decoders *d, struct cah_error *err)
-{
-	const struct decoders_options *o = &d->options;
-	int rc = find_program(&d->program, o->program, err);
-	if (rc != CAH_OK)
-		return rc;
-	d->seats = calloc((size_t)o->count, sizeof(*d->seats));
-	if (d->seats == NULL)
-		return cah_fail(err, CAH_ENOMEM, "decoders: out of memory");
-	for (int i = 0; i < o->count; i++)
-		d->seats[i].process.memory = d->seats[i].process.socket = -1;
-	for (int i = 0; i < o->count && rc == CAH_OK; i++)
-		rc = process_open(&d->seats[i].process, o->file_max,
-				  o->made_max, err);
-	if (rc == CAH_OK &&
-	    pthread_create(&d->starter, NULL, run_starter, d) != 0)
-		rc = cah_fail(err, CAH_ENOMEM, "cannot start a thread");
-	return rc;
-}
-
-static void release(struct decoders *d)
-{
-	for (int i = 0; i < d->options.count && d->seats != NULL; i++)
-		process_close(&d->seats[i].process);
-	pthread_cond_destroy(&d->changed);
-	pthread_mutex_destroy(&d->lock);
-	free(d->seats);
-	free(d->program);
-	free(d);
 }
 
 int decoders_new(struct decoders **out, const struct decoders_options *options,
@@ -170,21 +47,13 @@ int decoders_new(struct decoders **out, const struct decoders_options *options,
 	d->options = *options;
 	if (d->options.image_ms == 0)
 		d->options.image_ms = DECODERS_IMAGE_MS;
-	if (d->options.life == 0)
-		d->options.life = DECODERS_LIFE;
-	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->changed, NULL);
-	int rc = prepare(d, err);
+	int rc = pool_new(&d->pool, options, err);
 	if (rc != CAH_OK) {
-		release(d);
+		free(d);
 		return rc;
 	}
-	rc = wait_for_all(d, err);
-	if (rc != CAH_OK) {
-		decoders_free(d);
-		return rc;
-	}
-	tell(d);
+	const struct message_ready ready = pool_ready(d->pool);
+	tell(options->log, options->count, &ready);
 	*out = d;
 	return CAH_OK;
 }
@@ -193,39 +62,11 @@ void decoders_free(struct decoders *d)
 {
 	if (d == NULL)
 		return;
-	pthread_mutex_lock(&d->lock);
-	d->is_ending = true;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
-	(void)pthread_join(d->starter, NULL);
-	release(d);
+	pool_free(d->pool);
+	free(d);
 }
 
-/* ---- one picture ---- */
-
-static int take(struct seat **out, struct decoders *d, struct cah_error *err)
-{
-	pthread_mutex_lock(&d->lock);
-	while ((*out = find_seat(d, SEAT_IDLE)) == NULL && d->code == CAH_OK)
-		pthread_cond_wait(&d->changed, &d->lock);
-	int rc = CAH_OK;
-	if (*out != NULL)
-		(*out)->state = SEAT_TAKEN;
-	else
-		rc = cah_fail(err, d->code,
-			      "decoders cannot be started any more: %s",
-			      d->err.text);
-	pthread_mutex_unlock(&d->lock);
-	return rc;
-}
-
-static void give_back(struct decoders *d, struct seat *seat)
-{
-	pthread_mutex_lock(&d->lock);
-	seat->state = seat->process.pid != 0 ? SEAT_IDLE : SEAT_EMPTY;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
-}
+/* ---- a picture that brings no answer ---- */
 
 static void tell_crash(struct decoders *d, const struct decoders_job *job,
 		       const char *why)
@@ -235,7 +76,7 @@ static void tell_crash(struct decoders *d, const struct decoders_job *job,
 		       "decoders that crashed", now_s);
 	if (!log_burst_passes(&d->crashes, now_s))
 		return;
-	struct log_field fields[] = {
+	const struct log_field fields[] = {
 		log_text("why", slice_of(why)),
 		log_text("image", slice_of(job->name)),
 	};
@@ -244,11 +85,13 @@ static void tell_crash(struct decoders *d, const struct decoders_job *job,
 }
 
 /* Whatever is not an answer ends the process, and costs this picture. */
-static enum fate bury(struct decoders *d, struct seat *seat,
+static enum fate bury(struct decoders *d, struct process *p,
 		      const struct decoders_job *job, enum process_end end)
 {
 	char why[PROCESS_WHY_MAX];
-	process_stop(&seat->process, why);
+	process_stop(p, why);
+	/* Nobody knows how much of it was written to. */
+	process_trim(p, p->size.file_max, p->size.made_max);
 	if (end == PROCESS_CANCELLED)
 		return CAH_FATE_INTERNAL;
 	if (end == PROCESS_LATE)
@@ -260,77 +103,98 @@ static enum fate bury(struct decoders *d, struct seat *seat,
 	return CAH_FATE_DECODER_CRASHED;
 }
 
-/* Has @seat's process answer @ask about the job's file. */
-static enum process_end ask_about(struct decoders *d, struct seat *seat,
-				  const struct decoders_job *job,
-				  struct message_ask *ask,
-				  struct message_answer *answer)
-{
-	struct process *p = &seat->process;
-	if (job->bytes.len != 0)
-		memcpy(p->room, job->bytes.data, job->bytes.len);
-	ask->len = job->bytes.len;
-	ask->limits = *job->limits;
-	enum process_end end =
-		process_ask(p, ask, answer, d->options.image_ms, job->cancel);
-	if (end == PROCESS_ANSWERED &&
-	    (answer->fate < 0 || answer->fate >= CAH_FATE_COUNT))
-		end = PROCESS_LIED;
-	return end;
-}
+/* ---- one picture ---- */
 
-/* Where nobody can plant what the next pictures meet for ever. */
-static void retire(struct decoders *d, struct seat *seat)
-{
-	char why[PROCESS_WHY_MAX];
-	if (++seat->pictures >= d->options.life)
-		process_stop(&seat->process, why);
-}
+/* A question, and who takes what was made: false where that cannot be an
+ * answer. */
+struct question {
+	struct message_ask ask;
+	bool (*take)(struct question *q, const struct message_answer *answer,
+		     const uint8_t *made);
+	void *out; /* of @take */
+	enum fate fate;
+};
 
 static bool is_side(int32_t pixels, const struct image_limits *limits)
 {
-	return pixels > 0 && pixels <= limits->max_side;
+	return pixels >= 0 && pixels <= limits->max_side;
 }
 
-/* What the numbers of an answer may be; PROCESS_LIED otherwise. */
-static enum process_end check_fitted(const struct message_answer *answer,
-				     const struct image_limits *limits)
+/* What all answers have in common. */
+static bool can_be(const struct message_answer *a,
+		   const struct message_ask *ask)
 {
-	if (answer->fate != CAH_FATE_KEPT)
-		return PROCESS_ANSWERED;
-	return answer->format > IMAGE_UNKNOWN && answer->format <= IMAGE_WEBP &&
-			       is_side(answer->original_width, limits) &&
-			       is_side(answer->original_height, limits)
-		       ? PROCESS_ANSWERED
-		       : PROCESS_LIED;
+	if (a->fate < 0 || a->fate >= CAH_FATE_COUNT)
+		return false;
+	return a->fate != CAH_FATE_KEPT ||
+	       (a->format > IMAGE_UNKNOWN && a->format <= IMAGE_WEBP &&
+		is_side(a->original_width, &ask->limits) &&
+		is_side(a->original_height, &ask->limits) &&
+		a->made_len <= ask->room.made_max);
 }
 
-static void fit_there(struct decoders_fitted *out, uint8_t *pixels,
-		      struct decoders *d, struct seat *seat,
-		      const struct decoders_job *job,
-		      const struct image_fit *fit)
+static enum process_end ask_process(struct decoders *d, struct process *p,
+				    struct question *q,
+				    const struct decoders_job *job)
 {
-	struct message_ask ask = {.kind = MESSAGE_FIT, .fit = *fit};
 	struct message_answer answer;
+	if (job->bytes.len != 0)
+		memcpy(p->room, job->bytes.data, job->bytes.len);
+	q->ask.len = job->bytes.len;
+	q->ask.limits = *job->limits;
+	enum process_end end = process_ask(p, &q->ask, &answer,
+					   d->options.image_ms, job->cancel);
+	if (end != PROCESS_ANSWERED)
+		return end;
+	if (!can_be(&answer, &q->ask))
+		return PROCESS_LIED;
+	q->fate = (enum fate)answer.fate;
+	if (q->fate == CAH_FATE_KEPT &&
+	    !q->take(q, &answer, p->room + p->size.file_max))
+		return PROCESS_LIED;
+	process_trim(p, job->bytes.len, answer.made_len);
+	return PROCESS_ANSWERED;
+}
+
+static int ask_about(struct decoders *d, struct question *q,
+		     const struct decoders_job *job, struct cah_error *err)
+{
+	struct process *p;
+	if (job->bytes.len > d->options.file_max) {
+		q->fate = CAH_FATE_TOO_LARGE;
+		return CAH_OK;
+	}
+	int rc = pool_take(&p, d->pool, err);
+	if (rc != CAH_OK)
+		return rc;
+	enum process_end end = ask_process(d, p, q, job);
+	if (end != PROCESS_ANSWERED)
+		q->fate = bury(d, p, job, end);
+	pool_give(d->pool, p);
+	return CAH_OK;
+}
+
+/* ---- image_decode and image_fit ---- */
+
+struct fit_target {
+	struct decoders_fitted *out;
+	uint8_t *pixels;
+};
+
+static bool take_fitted(struct question *q, const struct message_answer *a,
+			const uint8_t *made)
+{
+	const struct fit_target *to = q->out;
+	const struct image_fit *fit = &q->ask.fit;
 	size_t len = (size_t)fit->width * (size_t)fit->height * 3;
-	const struct process *p = &seat->process;
-	assert(len <= p->size.made_max);
-	enum process_end end = ask_about(d, seat, job, &ask, &answer);
-	if (end == PROCESS_ANSWERED)
-		end = check_fitted(&answer, job->limits);
-	if (end != PROCESS_ANSWERED) {
-		out->fate = bury(d, seat, job, end);
-		return;
-	}
-	out->fate = (enum fate)answer.fate;
-	if (out->fate == CAH_FATE_KEPT) {
-		memcpy(pixels, p->room + p->size.file_max, len);
-		out->format = (enum image_format)answer.format;
-		out->original_width = answer.original_width;
-		out->original_height = answer.original_height;
-	}
-	process_trim(&seat->process, job->bytes.len, len);
-	retire(d, seat);
+	if (a->made_len != len || a->original_width == 0 ||
+	    a->original_height == 0)
+		return false;
+	memcpy(to->pixels, made, len);
+	to->out->format = (enum image_format)a->format;
+	to->out->original_width = a->original_width;
+	to->out->original_height = a->original_height;
+	return true;
 }
 
 static void fit_here(struct decoders_fitted *out, uint8_t *pixels,
@@ -354,20 +218,94 @@ int decoders_fit(struct decoders_fitted *out, uint8_t *pixels,
 		 struct decoders *d, const struct decoders_job *job,
 		 const struct image_fit *fit, struct cah_error *err)
 {
-	struct seat *seat;
+	struct fit_target to = {out, pixels};
+	struct question q = {
+		.ask = {.kind = MESSAGE_FIT, .fit = *fit},
+		.take = take_fitted,
+		.out = &to,
+	};
 	*out = (struct decoders_fitted){0};
 	if (d == NULL) {
 		fit_here(out, pixels, job, fit);
 		return CAH_OK;
 	}
-	if (job->bytes.len > d->options.file_max) {
-		out->fate = CAH_FATE_TOO_LARGE;
+	int rc = ask_about(d, &q, job, err);
+	out->fate = q.fate;
+	return rc;
+}
+
+/* ---- image_make ---- */
+
+/* Made of a stranger's numbers and texts, but JSON in ASCII at least. */
+static bool is_text(const uint8_t *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return true;
+}
+
+/* A copy with a NUL behind it; NULL out of memory. */
+static void *copy(const uint8_t *bytes, size_t len)
+{
+	char *own = malloc(len + 1);
+	if (own == NULL)
+		return NULL;
+	memcpy(own, bytes, len);
+	own[len] = '\0';
+	return own;
+}
+
+/* The file, with its EXIF behind it. What is checked is the copy: the decoder
+ * may still write. */
+static bool take_made(struct question *q, const struct message_answer *a,
+		      const uint8_t *made)
+{
+	struct image_made *out = q->out;
+	if (a->exif_len > IMAGE_EXIF_MAX || a->exif_len >= a->made_len ||
+	    a->width < 0 || a->height < 0)
+		return false;
+	size_t len = a->made_len - a->exif_len;
+	*out = (struct image_made){
+		.data = copy(made, len),
+		.len = len,
+		.format = (enum image_format)a->format,
+		.width = a->width,
+		.height = a->height,
+		.original_width = a->original_width,
+		.original_height = a->original_height,
+		.is_truncated = a->is_truncated != 0,
+		.has_phash = a->has_phash != 0,
+		.phash = a->phash,
+		.exif = a->exif_len != 0 ? copy(made + len, a->exif_len) : NULL,
+		.exif_len = a->exif_len,
+	};
+	bool is_there =
+		out->data != NULL && (out->exif_len == 0 || out->exif != NULL);
+	bool is_good =
+		!is_there || is_text((uint8_t *)out->exif, out->exif_len);
+	if (!is_there)
+		q->fate = CAH_FATE_INTERNAL;
+	if (!is_there || !is_good)
+		image_made_fini(out);
+	return is_good;
+}
+
+int decoders_make(struct image_made *out, enum fate *fate, struct decoders *d,
+		  const struct decoders_job *job,
+		  const struct image_recipe *recipe, struct cah_error *err)
+{
+	struct question q = {
+		.ask = {.kind = MESSAGE_MAKE, .recipe = *recipe},
+		.take = take_made,
+		.out = out,
+	};
+	*out = (struct image_made){0};
+	if (d == NULL) {
+		*fate = image_make(out, job->bytes, job->limits, recipe);
 		return CAH_OK;
 	}
-	int rc = take(&seat, d, err);
-	if (rc != CAH_OK)
-		return rc;
-	fit_there(out, pixels, d, seat, job, fit);
-	give_back(d, seat);
-	return CAH_OK;
+	int rc = ask_about(d, &q, job, err);
+	*fate = q.fate;
+	return rc;
 }

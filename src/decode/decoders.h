@@ -11,11 +11,14 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
-#include "image/image.h"
+#include "image/make.h"
 
 #include <cah/error.h>
 
 enum {
+	/* Bytes: more than any file that image_make makes of as many pixels as
+	 * image_limits_default allows. It is address space, not memory. */
+	DECODERS_MADE_MAX = 512 * 1024 * 1024,
 	DECODERS_MAX = 1024,     /* processes */
 	DECODERS_STARTS_MAX = 3, /* that fail in a row before none is tried
 				    any more */
@@ -32,7 +35,8 @@ struct decoders_options {
 	const char *program; /* NULL: cah-decoder, beside this program or where
 				`make install` puts it */
 	size_t file_max;     /* bytes; a longer file is too_large */
-	size_t made_max;     /* bytes of the largest result */
+	size_t made_max;     /* bytes of the largest result: of the pixels, or
+				DECODERS_MADE_MAX; a larger one is internal */
 	int64_t image_ms;    /* 0: DECODERS_IMAGE_MS */
 	int life;            /* pictures; 0: DECODERS_LIFE */
 	struct log *log;     /* borrowed; NULL: nothing is told */
@@ -74,5 +78,13 @@ CAH_MUST_CHECK int decoders_fit(struct decoders_fitted *out, uint8_t *pixels,
 				const struct decoders_job *job,
 				const struct image_fit *fit,
 				struct cah_error *err);
+
+/* image_make; the caller ends *out by image_made_fini. *fate is what image_make
+ * says, or as above. @decoders may be NULL. Errors: as above. */
+CAH_MUST_CHECK int decoders_make(struct image_made *out, enum fate *fate,
+				 struct decoders *decoders,
+				 const struct decoders_job *job,
+				 const struct image_recipe *recipe,
+				 struct cah_error *err);
 
 #endif

@@ -9,7 +9,7 @@
 #ifndef DECODE_MESSAGE_H
 #define DECODE_MESSAGE_H
 
-#include "image/image.h"
+#include "image/make.h"
 
 #include <stdint.h>
 
@@ -35,7 +35,8 @@ struct message_room {
 };
 
 enum message_kind {
-	MESSAGE_FIT = 1, /* image_decode and image_fit */
+	MESSAGE_FIT = 1, /* image_decode and image_fit: made are pixels */
+	MESSAGE_MAKE, /* image_make: made is a file, and its EXIF behind it */
 };
 
 /* From the program, which the decoder trusts. The file is at the start of the
@@ -46,7 +47,10 @@ struct message_ask {
 	uint64_t len; /* of the file, bytes */
 	enum message_kind kind;
 	struct image_limits limits;
-	struct image_fit fit;
+	union {
+		struct image_fit fit;
+		struct image_recipe recipe;
+	};
 };
 
 struct message_answer {
@@ -55,6 +59,14 @@ struct message_answer {
 	int32_t format; /* of the file */
 	int32_t original_width;
 	int32_t original_height;
+	uint64_t made_len; /* bytes */
+	/* of MESSAGE_MAKE */
+	uint64_t exif_len; /* of these */
+	uint64_t phash;
+	int32_t width;
+	int32_t height;
+	int32_t has_phash; /* 0 or 1 */
+	int32_t is_truncated;
 };
 
 #endif

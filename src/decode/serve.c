@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -38,11 +39,39 @@ static void fit(struct message_answer *answer, uint8_t *out,
 	answer->format = (int32_t)image.format;
 	answer->original_width = image.original_width;
 	answer->original_height = image.original_height;
+	answer->made_len =
+		(uint64_t)ask->fit.width * (uint64_t)ask->fit.height * 3;
 	if (fate == CAH_FATE_KEPT &&
-	    image_fit(out, &image, &ask->fit) != CAH_OK)
+	    (answer->made_len > ask->room.made_max ||
+	     image_fit(out, &image, &ask->fit) != CAH_OK))
 		fate = CAH_FATE_INTERNAL;
 	answer->fate = (int32_t)fate;
 	image_fini(&image);
+}
+
+static void make(struct message_answer *answer, uint8_t *out,
+		 const struct message_ask *ask, struct slice file)
+{
+	struct image_made made;
+	enum fate fate = image_make(&made, file, &ask->limits, &ask->recipe);
+	answer->format = (int32_t)made.format;
+	answer->original_width = made.original_width;
+	answer->original_height = made.original_height;
+	answer->width = made.width;
+	answer->height = made.height;
+	answer->has_phash = made.has_phash;
+	answer->phash = made.phash;
+	answer->is_truncated = made.is_truncated;
+	answer->exif_len = made.exif_len;
+	answer->made_len = made.len + made.exif_len;
+	if (answer->made_len > ask->room.made_max)
+		fate = CAH_FATE_INTERNAL;
+	if (fate == CAH_FATE_KEPT && made.len != 0)
+		memcpy(out, made.data, made.len);
+	if (fate == CAH_FATE_KEPT && made.exif_len != 0)
+		memcpy(out + made.len, made.exif, made.exif_len);
+	answer->fate = (int32_t)fate;
+	image_made_fini(&made);
 }
 
 /* 1, 0 where nobody asks any more, -1 where the socket is broken. */
@@ -59,9 +88,13 @@ static int answer_one(const struct desk *desk)
 	struct message_answer answer = {.number = ask.number};
 	if (desk->seam != NULL)
 		desk->seam(file);
+	uint8_t *out = desk->memory + ask.room.file_max;
 	switch (ask.kind) {
 	case MESSAGE_FIT:
-		fit(&answer, desk->memory + ask.room.file_max, &ask, file);
+		fit(&answer, out, &ask, file);
+		break;
+	case MESSAGE_MAKE:
+		make(&answer, out, &ask, file);
 		break;
 	}
 	return write(MESSAGE_SOCKET, &answer, sizeof(answer)) ==

@@ -3,7 +3,7 @@
  * that would end the process. */
 #include "decode/warm.h"
 
-#include "image/image.h"
+#include "image/make.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -106,11 +106,31 @@ static int warm_fit(struct slice file)
 	return rc;
 }
 
+/* The file in each format. */
+static int warm_make(struct slice file)
+{
+	const struct image_limits limits = {.max_pixels = EDGE * EDGE * 16,
+					    .max_side = EDGE * 4};
+	struct image_recipe recipe = image_recipe_default();
+	recipe.size = EDGE;
+	recipe.quality = 9;
+	recipe.wants_exif = true;
+	recipe.wants_phash = true;
+	for (int format = IMAGE_JPEG; format <= IMAGE_WEBP; format++) {
+		struct image_made made;
+		recipe.format = (enum image_format)format;
+		if (image_make(&made, file, &limits, &recipe) != CAH_FATE_KEPT)
+			return -1;
+		image_made_fini(&made);
+	}
+	return 0;
+}
+
 int warm_libraries(void)
 {
 	warm_libc();
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (warm_fit(files[i]) != 0)
+		if (warm_fit(files[i]) != 0 || warm_make(files[i]) != 0)
 			return -1;
 	return 0;
 }

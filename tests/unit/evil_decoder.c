@@ -20,10 +20,13 @@ enum {
 	SIDE = 8,
 	OLD = 4, /* pictures */
 	FAR = 1 << 30,
+	MADE = 16 * 16 * 3, /* bytes that the test asks for */
+	FILE_MAX = 1 << 20, /* bytes of memory before them */
 };
 
 /* The questions come one by one from 1 on; the files carry no number. */
 static uint64_t asked;
+static char *memory; /* that is shared */
 
 static void answer(struct message_answer answer)
 {
@@ -36,7 +39,8 @@ static struct message_answer good(void)
 				       .fate = CAH_FATE_KEPT,
 				       .format = IMAGE_PNG,
 				       .original_width = SIDE,
-				       .original_height = SIDE};
+				       .original_height = SIDE,
+				       .made_len = MADE};
 }
 
 /* Tells of a way out that was open. */
@@ -159,6 +163,44 @@ static void lie_about_nothing(void)
 	answer(a);
 }
 
+static void lie_about_length(void)
+{
+	struct message_answer a = good();
+	a.made_len = (uint64_t)FAR * FAR;
+	answer(a);
+}
+
+static void lie_about_less_length(void)
+{
+	struct message_answer a = good();
+	a.made_len--;
+	answer(a);
+}
+
+static void lie_about_exif(void)
+{
+	struct message_answer a = good();
+	a.exif_len = a.made_len + 1;
+	answer(a);
+}
+
+static void lie_about_long_exif(void)
+{
+	struct message_answer a = good();
+	a.made_len = 2 * (uint64_t)IMAGE_EXIF_MAX;
+	a.exif_len = (uint64_t)IMAGE_EXIF_MAX + 1;
+	answer(a);
+}
+
+/* Such as ends a line of the log, or a text of JSON. */
+static void lie_in_exif(void)
+{
+	struct message_answer a = good();
+	a.exif_len = 3;
+	memcpy(memory + FILE_MAX + MADE - a.exif_len, "{\n}", a.exif_len);
+	answer(a);
+}
+
 /* An answer to the question that nobody has asked yet. */
 static void answer_before(void)
 {
@@ -213,6 +255,11 @@ static const struct {
 	{"format", lie_about_format},
 	{"size", lie_about_size},
 	{"nothing", lie_about_nothing},
+	{"length", lie_about_length},
+	{"cut", lie_about_less_length},
+	{"exif", lie_about_exif},
+	{"much exif", lie_about_long_exif},
+	{"exif lines", lie_in_exif},
 	{"before", answer_before},
 	{"short", answer_short},
 	{"long", answer_long},
@@ -224,6 +271,7 @@ static void on_file(struct slice file)
 {
 	struct slice mark = SLICE("evil:");
 	asked++;
+	memory = (char *)(uintptr_t)file.data;
 	if (!slice_starts(file, mark))
 		return;
 	struct slice name = slice_from(file, mark.len);

@@ -189,6 +189,96 @@ static void decoders__give_what_this_process_gives(void **state)
 	assert_null(strstr(read_log(f), "crashed"));
 }
 
+static void check_same_file(struct fixture *f, struct slice file,
+			    const struct image_recipe *recipe)
+{
+	struct image_made a;
+	struct image_made b;
+	enum fate there;
+	enum fate here;
+	struct image_limits limits = any_size();
+	limits.keep_truncated = true;
+	const struct decoders_job job = {.bytes = file, .limits = &limits};
+	assert_int_equal(
+		decoders_make(&a, &there, f->decoders, &job, recipe, NULL),
+		CAH_OK);
+	assert_int_equal(decoders_make(&b, &here, NULL, &job, recipe, NULL),
+			 CAH_OK);
+	assert_int_equal(there, here);
+	assert_int_equal(a.len, b.len);
+	assert_int_equal(a.exif_len, b.exif_len);
+	if (b.len != 0)
+		assert_memory_equal(a.data, b.data, b.len);
+	if (b.exif_len != 0)
+		assert_string_equal(a.exif, b.exif);
+	assert_int_equal(a.format, b.format);
+	assert_int_equal(a.width, b.width);
+	assert_int_equal(a.height, b.height);
+	assert_int_equal(a.original_width, b.original_width);
+	assert_int_equal(a.original_height, b.original_height);
+	assert_int_equal(a.is_truncated, b.is_truncated);
+	assert_int_equal(a.has_phash, b.has_phash);
+	assert_int_equal(a.phash, b.phash);
+	image_made_fini(&a);
+	image_made_fini(&b);
+}
+
+static void check_recipes(struct fixture *f, struct slice file)
+{
+	struct image_recipe recipe = image_recipe_default();
+	recipe.size = 20;
+	recipe.quality = 9;
+	recipe.wants_exif = true;
+	recipe.wants_phash = true;
+	for (int format = IMAGE_JPEG; format <= IMAGE_WEBP; format++) {
+		recipe.format = (enum image_format)format;
+		for (int resize = 0; resize < IMAGE_RESIZE_COUNT; resize++) {
+			recipe.resize = (enum image_resize)resize;
+			check_same_file(f, file, &recipe);
+		}
+	}
+	recipe.keep_file = true;
+	check_same_file(f, file, &recipe);
+}
+
+static void decoders__make_what_this_process_makes(void **state)
+{
+	struct fixture *f = *state;
+	start(f, (struct decoders_options){.count = 1, .program = CAH_DECODER});
+	DIR *dir = opendir(corpus());
+	assert_non_null(dir);
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+		if (e->d_name[0] == '.')
+			continue;
+		struct buf file;
+		read_sample(&file, e->d_name);
+		check_recipes(f, buf_slice(&file));
+		buf_fini(&file);
+	}
+	closedir(dir);
+	assert_null(strstr(read_log(f), "crashed"));
+}
+
+/* More than there is room for, which is address space only. */
+static void decoders__make_nothing_that_is_too_large(void **state)
+{
+	struct fixture *f = *state;
+	const struct image_limits limits = any_size();
+	struct image_recipe recipe = image_recipe_default();
+	start(f, (struct decoders_options){.count = 1, .program = CAH_DECODER});
+	const struct decoders_job job = {.bytes = buf_slice(&f->good),
+					 .limits = &limits};
+	struct image_made made;
+	enum fate fate;
+	recipe.format = IMAGE_PNG;
+	recipe.quality = 0;
+	assert_int_equal(
+		decoders_make(&made, &fate, f->decoders, &job, &recipe, NULL),
+		CAH_OK);
+	assert_int_equal(fate, CAH_FATE_INTERNAL);
+	assert_null(made.data);
+}
+
 static void decoders__say_what_is_on(void **state)
 {
 	struct fixture *f = *state;
@@ -239,6 +329,8 @@ static const struct {
 	{"format", "answer that is none", false},
 	{"size", "answer that is none", false},
 	{"nothing", "answer that is none", false},
+	{"length", "answer that is none", false},
+	{"cut", "answer that is none", false},
 	{"before", "answer that is none", false},
 	{"short", "answer that is none", false},
 	{"long", "answer that is none", false},
@@ -260,6 +352,34 @@ static void check_deed(struct fixture *f, const char *deed, const char *why)
 	assert_int_equal(fate_of(f, buf_slice(&f->good)), CAH_FATE_KEPT);
 }
 
+/* The same where a file is to be made. */
+static const char *const make_deeds[] = {"length", "exif", "much exif",
+					 "exif lines"};
+
+static void check_make_deed(struct fixture *f, const char *deed)
+{
+	char file[64];
+	const struct image_limits limits = any_size();
+	const struct image_recipe recipe = image_recipe_default();
+	(void)snprintf(file, sizeof(file), "evil:%s", deed);
+	struct decoders_job job = {.bytes = slice_of(file), .limits = &limits};
+	struct image_made made;
+	enum fate fate;
+	assert_int_equal(
+		decoders_make(&made, &fate, f->decoders, &job, &recipe, NULL),
+		CAH_OK);
+	assert_null(made.data);
+	if (fate != CAH_FATE_DECODER_CRASHED ||
+	    strstr(read_log(f), "answer that is none") == NULL)
+		fail_msg("%s: %s", deed, fate_key(fate));
+	job.bytes = buf_slice(&f->good);
+	assert_int_equal(
+		decoders_make(&made, &fate, f->decoders, &job, &recipe, NULL),
+		CAH_OK);
+	assert_int_equal(fate, CAH_FATE_KEPT);
+	image_made_fini(&made);
+}
+
 /* Each has decoders of its own: of a burst of lines some are left out. */
 static void decoders__contain_what_a_picture_may_do(void **state)
 {
@@ -271,6 +391,9 @@ static void decoders__contain_what_a_picture_may_do(void **state)
 		decoders_free(f->decoders);
 		f->decoders = NULL;
 	}
+	start_evil(f, 1);
+	for (size_t i = 0; i < sizeof(make_deeds) / sizeof(make_deeds[0]); i++)
+		check_make_deed(f, make_deeds[i]);
 }
 
 /* Of two answers the first may be anything; the second is not what comes out of
@@ -425,6 +548,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(decoders__give_what_this_process_gives),
+		TEST(decoders__make_what_this_process_makes),
+		TEST(decoders__make_nothing_that_is_too_large),
 		TEST(decoders__say_what_is_on),
 		TEST(decoders__refuse_a_file_that_is_too_large),
 		TEST(decoders__contain_what_a_picture_may_do),
