@@ -120,6 +120,10 @@ static const struct opt_command command = {
 		    "  cah tasks results > results.jsonl",
 	.opts = opts,
 	.opt_count = sizeof(opts) / sizeof(opts[0]),
+	.only = {{"state", "list"},
+		 {"stage", "list results"},
+		 {"limit", "list results"},
+		 {"offset", "list results"}},
 	.min_operands = 1,
 	.max_operands = -1,
 };

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "cli/cmd.h"
 
+#include <assert.h>
 #include <cah/version.h>
 #include <ctype.h>
 #include <errno.h>
@@ -153,9 +154,16 @@ static const struct opt *find(const struct opt_command *c, struct slice name)
 	return NULL;
 }
 
-/* Takes argv[*at], and its value from behind '=' or from argv[*at + 1]. */
+static uint64_t bit_of(const struct opt_command *c, const struct opt *opt)
+{
+	assert(c->opt_count <= 64);
+	return UINT64_C(1) << (opt - c->opts);
+}
+
+/* Takes argv[*at], and its value from behind '=' or from argv[*at + 1].
+ * Its bit goes to @given. */
 static int take_option(const struct opt_command *c, int argc, char **argv,
-		       int *at, struct cah_error *err)
+		       int *at, uint64_t *given, struct cah_error *err)
 {
 	const char *arg = argv[*at] + 2;
 	size_t len = strcspn(arg, "=");
@@ -164,6 +172,7 @@ static int take_option(const struct opt_command *c, int argc, char **argv,
 		return cah_fail(err, CAH_EINVALID,
 				"unknown option --%.*s (see cah %s --help)",
 				(int)len, arg, c->name);
+	*given |= bit_of(c, opt);
 	if (opt->kind == OPT_FLAG) {
 		if (arg[len] == '=')
 			return cah_fail(err, CAH_EINVALID,
@@ -193,11 +202,42 @@ static int check_operands(const struct opt_command *c, int count,
 	return CAH_OK;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *w = words; *w != '\0';) {
+		size_t n = strcspn(w, " ");
+		if (n == len && memcmp(w, word, n) == 0)
+			return true;
+		w += n + strspn(w + n, " ");
+	}
+	return false;
+}
+
+/* @given: the options of the command line, a bit each. */
+static int check_only(const struct opt_command *c, uint64_t given,
+		      const char *action, struct cah_error *err)
+{
+	for (int i = 0; i < OPT_ONLY_MAX && c->only[i].option != NULL; i++) {
+		const struct opt_only *only = &c->only[i];
+		const struct opt *opt = find(c, slice_of(only->option));
+		assert(opt != NULL);
+		if ((given & bit_of(c, opt)) != 0 &&
+		    !has_word(only->actions, action))
+			return cah_fail(err, CAH_EINVALID,
+					"--%s is not for %s (see cah %s "
+					"--help)",
+					only->option, action, c->name);
+	}
+	return CAH_OK;
+}
+
 /* CAH_OK to go on; 1 after help or version was printed. */
 static int parse(const struct opt_command *c, int argc, char **argv,
 		 int *operand_count, struct cah_error *err)
 {
 	bool is_only_operands = false;
+	uint64_t given = 0;
 	int rc = read_environment(c, err);
 	for (int i = 1; rc == CAH_OK && i < argc; i++) {
 		if (is_only_operands || argv[i][0] != '-' ||
@@ -213,14 +253,18 @@ static int parse(const struct opt_command *c, int argc, char **argv,
 			printf("cah %s\n", cah_version());
 			return 1;
 		} else if (argv[i][1] == '-') {
-			rc = take_option(c, argc, argv, &i, err);
+			rc = take_option(c, argc, argv, &i, &given, err);
 		} else {
 			rc = cah_fail(err, CAH_EINVALID,
 				      "unknown option %s (see cah %s --help)",
 				      argv[i], c->name);
 		}
 	}
-	return rc != CAH_OK ? rc : check_operands(c, *operand_count, err);
+	if (rc == CAH_OK)
+		rc = check_operands(c, *operand_count, err);
+	if (rc == CAH_OK && *operand_count > 0)
+		rc = check_only(c, given, argv[0], err);
+	return rc;
 }
 
 int opt_parse(const struct opt_command *command, int argc, char **argv,

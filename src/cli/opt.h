@@ -19,6 +19,7 @@ enum opt_kind {
 
 enum {
 	OPT_LIST_MAX = 64, /* values of one OPT_LIST */
+	OPT_ONLY_MAX = 12, /* rows of opt_command.only */
 };
 
 struct opt_list {
@@ -36,6 +37,13 @@ struct opt {
 	double max;
 };
 
+/* An option that only some actions of a command know, such as cah jobs list:
+ * beside another one it is bad usage. */
+struct opt_only {
+	const char *option;
+	const char *actions; /* "list export" */
+};
+
 /* What a command tells about itself. */
 struct opt_command {
 	const char *name;     /* "tracker" */
@@ -44,6 +52,9 @@ struct opt_command {
 	const char *examples; /* lines of shell */
 	const struct opt *opts;
 	size_t opt_count;
+	/* Of a command whose first operand is an action; an option that is not
+	 * here goes with all. */
+	struct opt_only only[OPT_ONLY_MAX];
 	int min_operands;
 	int max_operands; /* -1: any number */
 };

@@ -218,6 +218,8 @@ def test_reset(worked, tasks):
         (["show", "99"], 1),
         (["reset", "99"], 1),
         (["count", "x"], 2),
+        (["count", "--stage", "a"], 2),
+        (["results", "--state", "done"], 2),
         (["list", "--state", "gpu_open"], 2),
         (["list", "--stage", "f"], 2),
         (["list", "--stage", ""], 2),
