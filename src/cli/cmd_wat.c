@@ -10,6 +10,7 @@
 #include "cli/opt.h"
 #include "cli/seen.h"
 #include "cli/sink.h"
+#include "cli/text_opts.h"
 #include "wire/json.h"
 #include "worker/ranges.h"
 #include "worker/source.h"
@@ -43,6 +44,7 @@ static struct settings {
 	struct bloom_size seen_size;
 	int64_t threads;
 	struct blocking blocking;
+	struct text_opts text;
 	struct opt_list resolve;
 	bool is_all; /* dropped candidates, too */
 	bool has_no_rules;
@@ -306,10 +308,12 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 	request->progress = on_progress;
 	request->arg = wat;
 	request->threads = count_threads();
+	request->scan.has_rules = !settings.is_urls_only;
+	int rc = text_opts_read(&settings.text, &request->scan.rules, err);
 	if (settings.has_no_rules)
 		request->scan.rules = text_rules_none();
-	request->scan.has_rules = !settings.is_urls_only;
-	int rc = read_piece(wat, err);
+	if (rc == CAH_OK)
+		rc = read_piece(wat, err);
 	if (rc == CAH_OK)
 		rc = read_format(wat, err);
 	if (rc == CAH_OK && settings.languages != NULL)
@@ -407,7 +411,7 @@ static int run(struct wat *wat, int count, char **locations,
 	return rc == CAH_OK ? report(wat, err) : rc;
 }
 
-static const struct opt opts[] = {
+static const struct opt own_opts[] = {
 	{"format", "FORMAT", "jsonl or tsv", OPT_TEXT, &settings.format, 0, 0},
 	{"piece", "0|1", "read the first or the second half only", OPT_TEXT,
 	 &settings.piece, 0, 0},
@@ -448,6 +452,23 @@ static const struct opt opts[] = {
 	 &settings.is_quiet, 0, 0},
 };
 
+enum {
+	OWN_OPTS = sizeof(own_opts) / sizeof(own_opts[0]),
+	OPTS_LAST = 2, /* --json and --quiet, which stay last */
+};
+
+static struct opt opts[OWN_OPTS + TEXT_OPTS_COUNT];
+
+static void gather_opts(void)
+{
+	const size_t before = OWN_OPTS - OPTS_LAST;
+	memcpy(opts, own_opts, before * sizeof(opts[0]));
+	text_opts_init(&settings.text);
+	text_opts_rows(opts + before, &settings.text);
+	memcpy(opts + before + TEXT_OPTS_COUNT, own_opts + before,
+	       OPTS_LAST * sizeof(opts[0]));
+}
+
 static const struct opt_command command = {
 	.name = "wat",
 	.operands = "FILE|URL...",
@@ -472,6 +493,7 @@ static const struct opt_command command = {
 int cmd_wat(int argc, char **argv, struct cancel *cancel)
 {
 	int count;
+	gather_opts();
 	int status = opt_parse(&command, argc, argv, &count);
 	if (status >= 0)
 		return status;

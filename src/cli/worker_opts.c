@@ -26,6 +26,7 @@ void worker_opts_init(struct worker_opts *o)
 		.threshold = 0.3,
 		.languages = "en",
 	};
+	text_opts_init(&o->text);
 	fetch_opts_init(&o->fetch);
 }
 
@@ -61,9 +62,12 @@ void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 	/* The last two, which every command has, stay last. */
 	const size_t before = WORKER_OPTS_OWN - 2;
 	memcpy(rows, table, before * sizeof(table[0]));
-	fetch_opts_rows(rows + before, &o->fetch);
-	memcpy(rows + before + FETCH_OPTS_COUNT, table + before,
-	       2 * sizeof(table[0]));
+	rows += before;
+	text_opts_rows(rows, &o->text);
+	rows += TEXT_OPTS_COUNT;
+	fetch_opts_rows(rows, &o->fetch);
+	rows += FETCH_OPTS_COUNT;
+	memcpy(rows, table + before, 2 * sizeof(table[0]));
 }
 
 /* A place beyond this machine's folders would be half a promise. */
@@ -178,7 +182,10 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 	o->resolve_entries[o->fetch.resolve.count] = NULL;
 	work->client.resolve = o->resolve_entries;
 	work->client.type = CAH_HYBRID;
-	return languages_read(&o->language_list, &p->scan, o->languages, err);
+	int rc = text_opts_read(&o->text, &p->scan.rules, err);
+	return rc != CAH_OK ? rc
+			    : languages_read(&o->language_list, &p->scan,
+					     o->languages, err);
 }
 
 static void print_json(const struct work_summary *s, int rc,

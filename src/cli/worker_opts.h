@@ -7,14 +7,16 @@
 #include "cli/fetch_opts.h"
 #include "cli/languages.h"
 #include "cli/opt.h"
+#include "cli/text_opts.h"
 #include "worker/work.h"
 
 #include <limits.h>
 
 enum {
-	WORKER_OPTS_OWN = 12, /* beside those of fetching */
+	WORKER_OPTS_OWN = 12, /* beside those of texts and of fetching */
 	/* rows of worker_opts_rows */
-	WORKER_OPTS_COUNT = WORKER_OPTS_OWN + FETCH_OPTS_COUNT,
+	WORKER_OPTS_COUNT =
+		WORKER_OPTS_OWN + TEXT_OPTS_COUNT + FETCH_OPTS_COUNT,
 };
 
 struct worker_opts {
@@ -27,6 +29,7 @@ struct worker_opts {
 	bool no_embeddings;
 	const char *languages;
 	struct blocking blocking;
+	struct text_opts text;
 	struct fetch_opts fetch;
 	bool no_sandbox;
 	bool is_quiet;

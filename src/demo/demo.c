@@ -312,9 +312,9 @@ static void check_fates(struct report *r, const struct truth *truth,
 			const struct fate_counts *fates)
 {
 	static const enum fate texts[] = {
-		CAH_FATE_TEXT_TOO_SHORT, CAH_FATE_TEXT_TOO_LONG,
+		CAH_FATE_TEXT_TOO_SHORT,   CAH_FATE_TEXT_TOO_LONG,
 		CAH_FATE_TEXT_FEW_LETTERS, CAH_FATE_TEXT_REPEATED,
-		CAH_FATE_TEXT_PLACEHOLDER};
+		CAH_FATE_TEXT_PLACEHOLDER, CAH_FATE_TEXT_BOILERPLATE};
 	int64_t bad_texts = 0;
 	int64_t elsewhere = 0; /* drops that another reason stands for */
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -323,7 +323,7 @@ static void check_fates(struct report *r, const struct truth *truth,
 		     truth_bad_texts(truth));
 	for (int i = 0; i < CAH_FATE_COUNT; i++) {
 		bool is_text = i >= CAH_FATE_TEXT_TOO_SHORT &&
-			       i <= CAH_FATE_TEXT_PLACEHOLDER;
+			       i <= CAH_FATE_TEXT_BOILERPLATE;
 		int64_t want = truth_fate(truth, i);
 		if (want < 0 || is_text)
 			continue;

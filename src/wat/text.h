@@ -16,6 +16,10 @@
  * CAH_ELIMIT (longer than out's maximum), CAH_ENOMEM. */
 CAH_MUST_CHECK int text_clean(struct buf *out, struct slice raw);
 
+enum {
+	TEXT_CHARACTERS_MAX = 1 << 20, /* no clean text has more */
+};
+
 struct text_rules {
 	int min_characters;    /* text_too_short below it; Han, kana and Hangul
 				  count twice, for they say more */
@@ -25,8 +29,9 @@ struct text_rules {
 	double max_repeated;   /* text_repeated: largest share of the words
 				  that are copies of an earlier one, from the
 				  fifth word on */
-	bool drop_placeholder; /* text_placeholder: file names, URLs, stock
-				  phrases ("image", "logo", "click here") */
+	bool drop_placeholder; /* text_placeholder: file names, URLs */
+	bool drop_boilerplate; /* text_boilerplate: stock phrases ("image",
+				  "logo", "click here") */
 };
 
 /* The rules of a worker that is told nothing else. */

@@ -28,6 +28,7 @@ struct text_rules text_rules_default(void)
 		.min_letters = 0.3,
 		.max_repeated = 0.5,
 		.drop_placeholder = true,
+		.drop_boilerplate = true,
 	};
 }
 
@@ -260,8 +261,9 @@ enum fate text_judge(const struct text_rules *rules, struct slice text)
 		return CAH_FATE_TEXT_FEW_LETTERS;
 	if (repeated_share(text) > rules->max_repeated)
 		return CAH_FATE_TEXT_REPEATED;
-	if (rules->drop_placeholder &&
-	    (is_url(text) || is_file_name(text) || is_stock_phrase(text)))
+	if (rules->drop_placeholder && (is_url(text) || is_file_name(text)))
 		return CAH_FATE_TEXT_PLACEHOLDER;
+	if (rules->drop_boilerplate && is_stock_phrase(text))
+		return CAH_FATE_TEXT_BOILERPLATE;
 	return CAH_FATE_KEPT;
 }

@@ -20,6 +20,7 @@ import urllib.parse
 import zlib
 from collections import Counter
 
+import ftfy
 import pytest
 from conftest import ROOT
 
@@ -74,6 +75,7 @@ def links_of(body):
 def clean(alt):
     """As text.h says, for what the made files have."""
     text = re.sub("[\ud800-\udfff]", "\ufffd", html.unescape(alt))
+    text = ftfy.fix_text(text.replace("\n", " "), unescape_html=True)
     text = unicodedata.normalize("NFC", text)
     text = "".join(
         " " if c.isspace() else c
@@ -662,6 +664,9 @@ def test_a_run_that_failed_has_seen_nothing(run_cah, tmp_path):
         ["x", "--resolve", "nonsense"],
         ["x", "--threads", "-1"],
         ["x", "--threads", "65"],
+        ["x", "--min-characters", "20", "--max-characters", "10"],
+        ["x", "--min-letters", "1.1"],
+        ["x", "--max-repeated", "-0.1"],
         ["-", "--piece", "1"],
     ],
 )

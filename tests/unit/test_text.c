@@ -295,8 +295,8 @@ static void rules__drop_what_is_no_caption(void **state)
 		{"Image (3)", CAH_FATE_TEXT_PLACEHOLDER},
 		{"https://a.example/cat", CAH_FATE_TEXT_PLACEHOLDER},
 		{"www.example.org", CAH_FATE_TEXT_PLACEHOLDER},
-		{"[Image]", CAH_FATE_TEXT_PLACEHOLDER},
-		{"Click here!", CAH_FATE_TEXT_PLACEHOLDER},
+		{"[Image]", CAH_FATE_TEXT_BOILERPLATE},
+		{"Click here!", CAH_FATE_TEXT_BOILERPLATE},
 	};
 	JUDGE(rows);
 }
