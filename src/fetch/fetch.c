@@ -18,6 +18,9 @@ struct fetch_options fetch_options_default(void)
 {
 	return (struct fetch_options){
 		.per_host = 16,
+		.per_address = 128,
+		.max_rest_ms = 60000,
+		.retries = 2,
 		.dns_timeout_ms = 5000,
 		.connect_timeout_ms = 5000,
 		.total_timeout_ms = 20000,
@@ -34,7 +37,7 @@ struct fetch_options fetch_options_default(void)
 static void stop_waiting(struct site *site)
 {
 	struct fetch *fetch = site->owner;
-	fetch_settle_waiting(site, CAH_FATE_INTERNAL, fetch->why);
+	fetch_settle_waiting(site, CAH_FATE_INTERNAL, fetch->why, 0);
 }
 
 static void stop_all(struct task_list *running, const char *why)
@@ -53,18 +56,30 @@ static void stop(struct fetch *fetch, const char *why)
 	fetch->is_stopping = true;
 	fetch->why = why;
 	sites_each(fetch->sites, stop_waiting);
+	fetch_settle_later(fetch, CAH_FATE_INTERNAL, why);
 	stop_all(&fetch->running, why);
 	stop_all(&fetch->aside, why);
 }
 
 static int64_t pick_timeout(struct fetch *fetch, int64_t now_ms)
 {
-	int64_t deadline_ms = dns_deadline_ms(fetch->dns);
+	const int64_t deadlines_ms[] = {
+		dns_deadline_ms(fetch->dns),
+		fetch_rest_deadline_ms(fetch),
+		fetch_retry_deadline_ms(fetch, now_ms),
+	};
 	int64_t timeout_ms = -1;
-	if (deadline_ms >= 0)
-		timeout_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+	for (size_t i = 0; i < sizeof(deadlines_ms) / sizeof(deadlines_ms[0]);
+	     i++) {
+		int64_t left_ms = deadlines_ms[i] - now_ms;
+		if (deadlines_ms[i] >= 0 &&
+		    (timeout_ms < 0 || left_ms < timeout_ms))
+			timeout_ms = left_ms > 0 ? left_ms : 0;
+	}
+	bool wants_room =
+		!TAILQ_EMPTY(&fetch->ready) || !TAILQ_EMPTY(&fetch->later);
 	bool is_full = fetch->undelivered != NULL ||
-		       (!TAILQ_EMPTY(&fetch->ready) && !fetch_has_room(fetch));
+		       (wants_room && !fetch_has_room(fetch));
 	if (is_full && (timeout_ms < 0 || timeout_ms > FULL_TICK_MS))
 		timeout_ms = FULL_TICK_MS;
 	return timeout_ms;
@@ -95,11 +110,13 @@ static bool round_once(struct fetch *fetch, struct queue *in)
 	fetch_deliver_rest(fetch);
 	fetch_take_jobs(fetch, in, now_ms);
 	fetch_count_time(fetch, now_ms);
+	fetch_wake_rested(fetch, now_ms);
 	fetch_begin_ready(fetch, now_ms);
-	atomic_store(&fetch->waiting,
-		     fetch->inside - atomic_load(&fetch->active));
-	return fetch->inside > 0 || fetch->undelivered != NULL ||
-	       !queue_is_done(in);
+	fetch_try_again(fetch, now_ms);
+	fetch_begin_ready(fetch, now_ms);
+	int inside = fetch->inside + fetch->later_count;
+	atomic_store(&fetch->waiting, inside - atomic_load(&fetch->active));
+	return inside > 0 || fetch->undelivered != NULL || !queue_is_done(in);
 }
 
 static void on_queue(void *arg)
@@ -209,7 +226,9 @@ int fetch_new(struct fetch **out, const struct fetch_options *options,
 	    options->concurrency > CONCURRENCY_MAX || options->per_host < 1 ||
 	    options->dns_timeout_ms < 1 || options->connect_timeout_ms < 1 ||
 	    options->total_timeout_ms < 1 || options->lowest_rate < 0 ||
-	    options->max_redirects < 0)
+	    options->max_redirects < 0 || options->per_address < 1 ||
+	    options->host_delay_ms < 0 || options->address_delay_ms < 0 ||
+	    options->max_rest_ms < 0 || options->retries < 0)
 		return cah_fail(err, CAH_EINVALID,
 				"fetch: a limit is not allowed");
 	int rc = http_init(err);
@@ -221,8 +240,10 @@ int fetch_new(struct fetch **out, const struct fetch_options *options,
 	fetch->wake = -1;
 	fetch->undelivered_end = &fetch->undelivered;
 	TAILQ_INIT(&fetch->ready);
+	TAILQ_INIT(&fetch->resting);
 	TAILQ_INIT(&fetch->running);
 	TAILQ_INIT(&fetch->aside);
+	TAILQ_INIT(&fetch->later);
 	rc = set_up(fetch, options, err);
 	if (rc == CAH_OK)
 		*out = fetch;
@@ -257,6 +278,7 @@ void fetch_get_stats(struct fetch *fetch, struct fetch_stats *out)
 	*out = (struct fetch_stats){
 		.started = atomic_load(&fetch->started),
 		.done = atomic_load(&fetch->done),
+		.retried = atomic_load(&fetch->retried),
 		.bytes = atomic_load(&fetch->bytes),
 		.active = atomic_load(&fetch->active),
 		.window = atomic_load(&fetch->window),

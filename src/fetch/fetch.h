@@ -28,6 +28,15 @@ struct fetch_options {
 	int concurrency; /* transfers at once; 0: as many as the link bears,
 			    which is found out (knee.h) */
 	int per_host;    /* of them to one host and port */
+	int per_address; /* of them to one address, whatever the hosts */
+	int64_t host_delay_ms;    /* between the beginnings of two requests to
+				     one host and port, at least */
+	int64_t address_delay_ms; /* the same for one address */
+	int64_t max_rest_ms;      /* that a job waits for hosts that ask for it
+				     by Retry-After; where it were longer, it
+				     ends with the fate of that answer */
+	int retries;              /* of what failed for a passing reason, when
+				     no other job waits */
 	int64_t dns_timeout_ms;
 	int64_t connect_timeout_ms;
 	int64_t total_timeout_ms; /* one image, with its look-ups and
@@ -63,6 +72,7 @@ struct fetch_job {
 	/* set by the stage: */
 	enum fate fate;  /* CAH_FATE_KEPT: the body is whole */
 	int http_status; /* of the last answer, 0 where there was none */
+	int tries;       /* how often it was begun */
 	struct buf body; /* initialised by the stage, the caller's from then
 			    on: fetch_drop_body after the job came out */
 	char detail[FETCH_DETAIL_MAX]; /* one line for people where it is not
@@ -73,10 +83,11 @@ struct fetch_job {
 struct fetch_stats {
 	int64_t started;
 	int64_t done;
-	int64_t bytes; /* of bodies */
-	int active;    /* transfers now */
-	int window;    /* that may be at once */
-	int waiting;   /* jobs inside that have no transfer yet */
+	int64_t retried; /* tries but for the first */
+	int64_t bytes;   /* of bodies */
+	int active;      /* transfers now */
+	int window;      /* that may be at once */
+	int waiting;     /* jobs inside that have no transfer yet */
 };
 
 struct fetch;

@@ -23,6 +23,7 @@ void fetch_leave(struct task *task)
 	task->transfer = NULL;
 	fetch_leave_window(task);
 	site->running--;
+	fetch_leave_place(task);
 	fetch_make_ready(fetch, site);
 	sites_release(fetch->sites, site);
 }
@@ -62,8 +63,8 @@ static void begin(struct task *task, int64_t now_ms)
 	struct fetch *fetch = task->fetch;
 	count_lookup(task);
 	if (task->left_ms <= 0) {
-		fetch_settle(task, CAH_FATE_TIMEOUT,
-			     "the name took all the time");
+		fetch_fail(task, CAH_FATE_TIMEOUT, "the name took all the time",
+			   now_ms);
 		return;
 	}
 	task->transfer = get_transfer(fetch);
@@ -73,7 +74,7 @@ static void begin(struct task *task, int64_t now_ms)
 	}
 	fetch_enter_window(task);
 	task->site->running++;
-	if (!request(task, now_ms)) {
+	if (!fetch_take_place(task, now_ms) || !request(task, now_ms)) {
 		fetch_leave(task);
 		fetch_settle(task, CAH_FATE_INTERNAL, "out of memory");
 	}
@@ -87,11 +88,12 @@ void fetch_begin_ready(struct fetch *fetch, int64_t now_ms)
 		struct task *task = TAILQ_FIRST(&site->waiting);
 		TAILQ_REMOVE(&fetch->ready, site, link);
 		site->place = SITE_NOWHERE;
-		if (task != NULL) {
+		if (task != NULL && fetch_may_begin(site, now_ms)) {
 			TAILQ_REMOVE(&site->waiting, task, link);
 			begin(task, now_ms);
 		}
 		fetch_make_ready(fetch, site);
+		fetch_wake_crowd(fetch, site->machine);
 		sites_release(fetch->sites, site);
 	}
 	fetch->was_full = !TAILQ_EMPTY(&fetch->ready) && !fetch_is_open(fetch);
@@ -114,10 +116,29 @@ static void redirect(struct task *task, const char *url, int64_t now_ms)
 		fetch_settle(task, CAH_FATE_TOO_MANY_REDIRECTS,
 			     "more redirects than the limit");
 	else if (task->left_ms <= 0)
-		fetch_settle(task, CAH_FATE_TIMEOUT,
-			     "redirects took all the time");
+		fetch_fail(task, CAH_FATE_TIMEOUT,
+			   "redirects took all the time", now_ms);
 	else
 		fetch_enter(task, now_ms);
+}
+
+/* The try's last answer or failure, and what it means for the host. */
+static void end_try(struct task *task, const struct transfer_result *result,
+		    int64_t now_ms)
+{
+	struct site *site = task->site;
+	bool is_patient = true;
+	if (result->retry_after_s >= 0) {
+		site->rest_fate = result->fate;
+		site->rest_status = result->http_status;
+		is_patient =
+			fetch_let_rest(site, result->retry_after_s, now_ms);
+	}
+	fetch_leave(task);
+	if (result->is_passing && is_patient)
+		fetch_fail(task, result->fate, result->detail, now_ms);
+	else
+		fetch_settle(task, result->fate, result->detail);
 }
 
 static void finish_transfer(struct task *task, CURLcode code, int64_t now_ms)
@@ -137,12 +158,13 @@ static void finish_transfer(struct task *task, CURLcode code, int64_t now_ms)
 		task->address_at++;
 		curl_multi_remove_handle(loop_multi(task->fetch->loop),
 					 task->transfer->easy);
-		if (request(task, now_ms))
+		fetch_leave_place(task);
+		if (fetch_take_place(task, now_ms) && request(task, now_ms))
 			return;
 		result.fate = CAH_FATE_INTERNAL;
+		result.is_passing = false;
 	}
-	fetch_leave(task);
-	fetch_settle(task, result.fate, result.detail);
+	end_try(task, &result, now_ms);
 }
 
 void fetch_finish_transfers(struct fetch *fetch, int64_t now_ms)

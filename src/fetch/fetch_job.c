@@ -59,18 +59,41 @@ static void end_job(struct fetch *fetch, struct fetch_job *job, enum fate fate,
 void fetch_settle(struct task *task, enum fate fate, const char *detail)
 {
 	struct fetch *fetch = task->fetch;
+	char text[FETCH_DETAIL_MAX];
+	if (task->tries > 1 && fate != CAH_FATE_KEPT) {
+		(void)snprintf(text, sizeof(text), "%.100s (%d tries)", detail,
+			       task->tries);
+		detail = text;
+	}
+	task->job->tries = task->tries;
 	end_job(fetch, task->job, fate, detail);
 	target_fini(&task->target);
 	free(task);
 	fetch->inside--;
 }
 
+void fetch_start(struct task *task, int64_t now_ms)
+{
+	struct fetch *fetch = task->fetch;
+	struct cah_error err = {0};
+	buf_init(&task->job->body, fetch->options.max_bytes);
+	task->redirects = 0;
+	task->left_ms = fetch->options.total_timeout_ms;
+	int rc = target_parse(&task->target, task->job->url, &err);
+	if (rc == CAH_OK)
+		fetch_enter(task, now_ms);
+	else
+		fetch_settle(task,
+			     rc == CAH_EINVALIDURL ? CAH_FATE_BAD_URL
+						   : CAH_FATE_INTERNAL,
+			     err.text);
+}
+
 void fetch_take_job(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 {
-	struct cah_error err = {0};
-	struct target target;
 	job->fate = CAH_FATE_INTERNAL;
 	job->http_status = 0;
+	job->tries = 0;
 	job->detail[0] = '\0';
 	buf_init(&job->body, fetch->options.max_bytes);
 	atomic_fetch_add(&fetch->started, 1);
@@ -78,22 +101,16 @@ void fetch_take_job(struct fetch *fetch, struct fetch_job *job, int64_t now_ms)
 		end_job(fetch, job, CAH_FATE_INTERNAL, fetch->why);
 		return;
 	}
-	int rc = target_parse(&target, job->url, &err);
-	struct task *task = rc == CAH_OK ? calloc(1, sizeof(*task)) : NULL;
+	struct task *task = calloc(1, sizeof(*task));
 	if (task == NULL) {
-		target_fini(&target);
-		end_job(fetch, job,
-			rc == CAH_EINVALIDURL ? CAH_FATE_BAD_URL
-					      : CAH_FATE_INTERNAL,
-			rc == CAH_OK ? "out of memory" : err.text);
+		end_job(fetch, job, CAH_FATE_INTERNAL, "out of memory");
 		return;
 	}
 	fetch->inside++;
 	task->fetch = fetch;
 	task->job = job;
-	task->target = target;
-	task->left_ms = fetch->options.total_timeout_ms;
-	fetch_enter(task, now_ms);
+	task->tries = 1;
+	fetch_start(task, now_ms);
 }
 
 void fetch_take_jobs(struct fetch *fetch, struct queue *in, int64_t now_ms)

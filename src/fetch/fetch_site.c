@@ -16,12 +16,16 @@ void fetch_make_ready(struct fetch *fetch, struct site *site)
 	site->place = SITE_READY;
 }
 
-void fetch_settle_waiting(struct site *site, enum fate fate, const char *detail)
+void fetch_settle_waiting(struct site *site, enum fate fate, const char *detail,
+			  int64_t now_ms)
 {
 	while (!TAILQ_EMPTY(&site->waiting)) {
 		struct task *task = TAILQ_FIRST(&site->waiting);
 		TAILQ_REMOVE(&site->waiting, task, link);
-		fetch_settle(task, fate, detail);
+		if (fetch_is_passing(fate))
+			fetch_fail(task, fate, detail, now_ms);
+		else
+			fetch_settle(task, fate, detail);
 	}
 }
 
@@ -45,6 +49,25 @@ static void drop_private(struct site *site)
 		       "%s is not a public address", text);
 }
 
+static void find_machine(struct site *site)
+{
+	const struct fetch *fetch = site->owner;
+	struct machines *machines = sites_machines(fetch->sites);
+	struct dns_answer *answer = &site->answer;
+	struct machine *before = site->machine;
+	site->machine = NULL;
+	if (answer->fate == CAH_FATE_KEPT) {
+		site->machine = machines_hold(machines, &answer->addresses[0]);
+		if (site->machine == NULL)
+			*answer = (struct dns_answer){
+				.fate = CAH_FATE_INTERNAL,
+				.detail = "out of memory",
+			};
+	}
+	/* Last, for it may be the same. */
+	machines_let_go(machines, before);
+}
+
 static void on_known(const struct dns_answer *answer, void *arg)
 {
 	struct site *site = arg;
@@ -54,9 +77,10 @@ static void on_known(const struct dns_answer *answer, void *arg)
 	site->answer = *answer;
 	if (answer->fate == CAH_FATE_KEPT && !fetch->options.allow_private)
 		drop_private(site);
+	find_machine(site);
 	if (site->answer.fate != CAH_FATE_KEPT)
 		fetch_settle_waiting(site, site->answer.fate,
-				     site->answer.detail);
+				     site->answer.detail, site->known_ms);
 	fetch_make_ready(fetch, site);
 	sites_release(fetch->sites, site);
 }
@@ -94,6 +118,16 @@ static void resolve(struct fetch *fetch, struct site *site, int64_t now_ms)
 	site->state = SITE_NEW;
 }
 
+/* Another try asks the name servers again, too. */
+static void forget_failure(const struct task *task)
+{
+	struct site *site = task->site;
+	if (task->tries > 1 && site->state == SITE_KNOWN &&
+	    fetch_is_passing(site->answer.fate) &&
+	    site->known_ms <= task->failed_ms)
+		site->state = SITE_NEW;
+}
+
 void fetch_enter(struct task *task, int64_t now_ms)
 {
 	struct fetch *fetch = task->fetch;
@@ -105,6 +139,11 @@ void fetch_enter(struct task *task, int64_t now_ms)
 	task->site = site;
 	task->address_at = 0;
 	task->entered_ms = now_ms;
+	forget_failure(task);
+	if (!fetch_begin_wait(task, now_ms)) {
+		sites_release(fetch->sites, site);
+		return;
+	}
 	if (task->redirects > 0)
 		TAILQ_INSERT_HEAD(&site->waiting, task, link);
 	else
@@ -114,7 +153,7 @@ void fetch_enter(struct task *task, int64_t now_ms)
 	else if (site->state == SITE_KNOWN &&
 		 site->answer.fate != CAH_FATE_KEPT)
 		fetch_settle_waiting(site, site->answer.fate,
-				     site->answer.detail);
+				     site->answer.detail, now_ms);
 	fetch_make_ready(fetch, site);
 	sites_release(fetch->sites, site);
 }

@@ -2,6 +2,7 @@
 
 #include "base/fail.h"
 #include "base/table.h"
+#include "fetch/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct sites {
 	struct site_list all;
 	struct site_list idle; /* the oldest first */
 	size_t idle_count;
+	struct machines *machines;
 	void *owner;
 };
 
@@ -25,16 +27,28 @@ int sites_new(struct sites **out, size_t max, void *owner,
 	struct sites *sites = calloc(1, sizeof(*sites));
 	if (sites == NULL)
 		return cah_fail(err, CAH_ENOMEM, "sites: out of memory");
-	int rc = table_new(&sites->table, max + SITE_IDLE_MAX + 1, err);
-	if (rc != CAH_OK) {
-		free(sites);
-		return rc;
-	}
 	TAILQ_INIT(&sites->all);
 	TAILQ_INIT(&sites->idle);
 	sites->owner = owner;
+	int rc = table_new(&sites->table, max + SITE_IDLE_MAX + 1, err);
+	/* A site is held to one address, a transfer of it perhaps to another.
+	 */
+	if (rc == CAH_OK)
+		rc = machines_new(&sites->machines, 2 * max + SITE_IDLE_MAX + 1,
+				  err);
+	if (rc != CAH_OK) {
+		sites_free(sites);
+		return rc;
+	}
 	*out = sites;
 	return CAH_OK;
+}
+
+static void free_site(struct sites *sites, struct site *site)
+{
+	TAILQ_REMOVE(&sites->all, site, all);
+	machines_let_go(sites->machines, site->machine);
+	free(site);
 }
 
 void sites_free(struct sites *sites)
@@ -43,11 +57,18 @@ void sites_free(struct sites *sites)
 		return;
 	while (!TAILQ_EMPTY(&sites->all)) {
 		struct site *site = TAILQ_FIRST(&sites->all);
-		TAILQ_REMOVE(&sites->all, site, all);
-		free(site);
+		/* The analyzer does not see that the list forgets its first.
+		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		free_site(sites, site);
 	}
+	machines_free(sites->machines);
 	table_free(sites->table);
 	free(sites);
+}
+
+struct machines *sites_machines(struct sites *sites)
+{
+	return sites->machines;
 }
 
 static struct site *create(struct sites *sites, const struct target *target,
@@ -117,10 +138,9 @@ void sites_release(struct sites *sites, struct site *site)
 		return;
 	struct site *oldest = TAILQ_FIRST(&sites->idle);
 	TAILQ_REMOVE(&sites->idle, oldest, link);
-	TAILQ_REMOVE(&sites->all, oldest, all);
 	sites->idle_count--;
 	(void)table_remove(sites->table, slice_of(oldest->key));
-	free(oldest);
+	free_site(sites, oldest);
 }
 
 void sites_each(struct sites *sites, void (*fn)(struct site *site))

@@ -14,6 +14,8 @@ enum {
 };
 
 struct task;
+struct machine;
+struct machines;
 TAILQ_HEAD(task_list, task);
 
 enum site_state {
@@ -24,8 +26,10 @@ enum site_state {
 
 enum site_place {
 	SITE_NOWHERE,
-	SITE_READY, /* among those that may begin a transfer */
-	SITE_IDLE,  /* among those that nobody wants */
+	SITE_READY,   /* among those that may begin a transfer */
+	SITE_RESTING, /* among those that may not begin one before a time */
+	SITE_CROWDED, /* among those that wait for a place at their machine */
+	SITE_IDLE,    /* among those that nobody wants */
 };
 
 struct site {
@@ -36,6 +40,13 @@ struct site {
 	struct dns_answer answer;
 	int64_t asked_ms;
 	int64_t known_ms;
+	struct machine *machine; /* of the first address, once it is known */
+	int64_t next_ms;         /* no transfer begins before (spacing) */
+	int64_t rests_until_ms;  /* nor before this (Retry-After) */
+	int64_t rested_ms;       /* rests that it asked for, together */
+	int64_t wakes_ms;        /* while it rests: when it is looked at */
+	enum fate rest_fate;     /* of the answer that asked for the last */
+	int rest_status;
 	struct task_list waiting;
 	int running;   /* transfers */
 	bool was_used; /* a connection may have been left open */
@@ -54,6 +65,9 @@ struct sites;
 CAH_MUST_CHECK int sites_new(struct sites **out, size_t max, void *owner,
 			     struct cah_error *err);
 void sites_free(struct sites *sites);
+
+/* What the addresses of sites are counted in; the table frees it. */
+struct machines *sites_machines(struct sites *sites);
 
 /* The site of @target, a new one where there is none; in no list any more if it
  * was idle, and SITE_NEW if what was known of it is too old. NULL when out of

@@ -1,5 +1,6 @@
 #include "fetch/transfer.h"
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "fetch/header.h"
 
@@ -12,6 +13,7 @@ enum {
 	TRANSFER_IGNORED_MAX = 64 * 1024,   /* read to keep the connection */
 	TRANSFER_RESERVE_MAX = 1024 * 1024, /* believed of Content-Length */
 	TRANSFER_LOW_S = 5,                 /* seconds below the lowest rate */
+	TRANSFER_REST_S = 1,                /* of a host that says 429 */
 };
 
 static void set_verdict(struct transfer *transfer, enum fate fate,
@@ -43,6 +45,10 @@ static void look_at_field(struct transfer *transfer, struct slice name,
 		if (!options->ignore_robots_tag &&
 		    header_forbids_use(value, transfer->setup->agent))
 			transfer->is_forbidden = true;
+	} else if (slice_equal_nocase(name, SLICE("retry-after"))) {
+		if (!header_parse_retry_after(&transfer->retry_after_s, value,
+					      clock_wall_s()))
+			transfer->retry_after_s = -1;
 	} else if (slice_equal_nocase(name, SLICE("content-length")) &&
 		   is_success(get_status(transfer)) &&
 		   header_parse_number(&length, value)) {
@@ -74,6 +80,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	if (slice_starts(line, SLICE("HTTP/"))) {
 		transfer->is_forbidden = false;
 		transfer->is_answered = false;
+		transfer->retry_after_s = -1;
 	} else if (!transfer->is_answered &&
 		   header_split(line, &name, &value)) {
 		look_at_field(transfer, name, value);
@@ -106,6 +113,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	if (!has_room(transfer, len)) {
 		set_verdict(transfer, CAH_FATE_TOO_LARGE,
 			    "the bodies together are over the limit");
+		transfer->is_crowded_out = true;
 		return 0;
 	}
 	int rc = buf_add(transfer->body, data, len);
@@ -204,6 +212,8 @@ int transfer_begin(struct transfer *transfer,
 	transfer->is_answered = false;
 	transfer->is_forbidden = false;
 	transfer->has_verdict = false;
+	transfer->is_crowded_out = false;
+	transfer->retry_after_s = -1;
 	atomic_fetch_sub(&transfer->setup->held, request->body->len);
 	buf_reset(request->body);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, request->user);
@@ -289,6 +299,31 @@ static enum fate judge_code(const struct transfer *transfer,
 	}
 }
 
+/* Statuses that say so themselves (RFC 9110, 15.5.9, 15.6; RFC 6585, 4). */
+static bool is_passing_status(long status)
+{
+	return status == 408 || status == 429 || status == 500 ||
+	       (status >= 502 && status <= 504);
+}
+
+/* Codes of a connection that broke. */
+static bool is_passing_code(CURLcode code)
+{
+	return code == CURLE_OPERATION_TIMEDOUT || code == CURLE_SEND_ERROR ||
+	       code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING ||
+	       code == CURLE_PARTIAL_FILE || code == CURLE_COULDNT_CONNECT;
+}
+
+/* How long the host is to be left alone. 429 says so without a time, too. */
+static int64_t judge_rest(const struct transfer *transfer, long status)
+{
+	if (status != 429 && status != 503)
+		return -1;
+	if (transfer->retry_after_s < 0 && status == 429)
+		return TRANSFER_REST_S;
+	return transfer->retry_after_s;
+}
+
 static enum fate judge_status(long status)
 {
 	if (status == 404 || status == 410)
@@ -305,14 +340,20 @@ void transfer_judge(struct transfer *transfer, struct transfer_result *out,
 {
 	const char *why = curl_easy_strerror(code);
 	long status = get_status(transfer);
-	*out = (struct transfer_result){.http_status = (int)status};
+	*out = (struct transfer_result){
+		.http_status = (int)status,
+		.retry_after_s = -1,
+	};
 	if (transfer->has_verdict) {
 		out->fate = transfer->verdict;
+		out->is_passing = transfer->is_crowded_out;
 		why = transfer->why;
 	} else if (transfer->is_answered &&
 		   (!is_success(status) || status == 206)) {
 		/* A part is no answer to a request for the whole. */
 		out->fate = judge_status(status);
+		out->is_passing = is_passing_status(status);
+		out->retry_after_s = judge_rest(transfer, status);
 		if (http_is_redirect(status))
 			curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL,
 					  (char **)&out->redirect);
@@ -322,9 +363,13 @@ void transfer_judge(struct transfer *transfer, struct transfer_result *out,
 	} else if (code == CURLE_OK && !transfer->is_answered) {
 		/* libcurl takes a header without an end for one. */
 		out->fate = CAH_FATE_HTTP_BROKEN;
+		out->is_passing = true;
 		why = "the header was cut";
 	} else {
 		out->fate = judge_code(transfer, out, code);
+		out->is_passing = is_passing_code(code) &&
+				  out->fate != CAH_FATE_PRIVATE_ADDRESS &&
+				  out->fate != CAH_FATE_INTERNAL;
 	}
 	if (out->fate == CAH_FATE_INTERNAL && transfer->guard.errnum != 0)
 		(void)snprintf(out->detail, sizeof(out->detail),

@@ -26,10 +26,12 @@ struct transfer {
 	struct buf *body;
 	int64_t time_ms; /* given for this request */
 	size_t header_bytes;
-	size_t ignored;   /* bytes of an error's or redirect's page */
-	bool is_answered; /* the whole header is here */
+	size_t ignored;        /* bytes of an error's or redirect's page */
+	bool is_answered;      /* the whole header is here */
+	int64_t retry_after_s; /* -1 where there is none */
 	bool is_forbidden;
-	bool has_verdict; /* @verdict stands, whatever libcurl says */
+	bool is_crowded_out; /* by the bodies of others */
+	bool has_verdict;    /* @verdict stands, whatever libcurl says */
 	enum fate verdict;
 	const char *why;       /* static */
 	struct transfer *next; /* while it is spare */
@@ -38,9 +40,12 @@ struct transfer {
 struct transfer_result {
 	enum fate fate;
 	int http_status;
-	bool is_unconnected;  /* another address may do better */
-	const char *redirect; /* not NULL: what to ask next; libcurl's until
-				 the next transfer_begin */
+	bool is_unconnected;   /* another address may do better */
+	bool is_passing;       /* another try may do better */
+	int64_t retry_after_s; /* the host wants to be left alone so long; -1
+				  where it does not say */
+	const char *redirect;  /* not NULL: what to ask next; libcurl's until
+				  the next transfer_begin */
 	char detail[FETCH_DETAIL_MAX];
 };
 

@@ -17,6 +17,7 @@ enum {
 	JOBS_MAX = 1000000,
 	QUEUE_ITEMS = 256,
 	LINE_MAX_BYTES = 512,
+	PER_ADDRESS = 65536,
 };
 
 struct bench {
@@ -139,6 +140,8 @@ int main(int argc, char **argv)
 	options.pins = pinned;
 	options.allow_private = true;
 	options.per_host = options.concurrency;
+	/* All of the site is one address. */
+	options.per_address = PER_ADDRESS;
 	if (rc == CAH_OK)
 		rc = run(&bench, &options, &err);
 	if (rc != CAH_OK)

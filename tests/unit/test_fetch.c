@@ -247,6 +247,8 @@ static int set_up(void **state)
 	bench->server = hostile_start(answer, &bench->state);
 	bench->options = fetch_options_default();
 	bench->options.allow_private = true;
+	/* Tries are test_polite's. */
+	bench->options.retries = 0;
 	bench->options.max_bytes = BODY_MAX;
 	bench->options.max_header_bytes = HEADER_MAX;
 	assert_int_equal(queue_new(&bench->in, JOBS_MAX, NULL), CAH_OK);

@@ -42,6 +42,7 @@ static void begin(struct fixture *f, int concurrency, int jobs)
 	struct fetch_options options = fetch_options_default();
 	options.concurrency = concurrency;
 	options.allow_private = true;
+	options.retries = 0;
 	options.max_held = HELD_MAX;
 	*f = (struct fixture){.server = hostile_start(answer, NULL)};
 	(void)snprintf(f->url, sizeof(f->url), "http://127.0.0.1:%d/",
