@@ -160,17 +160,21 @@ static int ask_about(struct decoders *d, struct question *q,
 		     const struct decoders_job *job, struct cah_error *err)
 {
 	struct process *p;
+	enum process_end end = PROCESS_GONE;
 	if (job->bytes.len > d->options.file_max) {
 		q->fate = CAH_FATE_TOO_LARGE;
 		return CAH_OK;
 	}
-	int rc = pool_take(&p, d->pool, err);
-	if (rc != CAH_OK)
-		return rc;
-	enum process_end end = ask_process(d, p, q, job);
-	if (end != PROCESS_ANSWERED)
-		q->fate = bury(d, p, job, end);
-	pool_give(d->pool, p);
+	/* Somebody may have killed them while they were idle. */
+	for (int i = 0; i < d->options.count + 1 && end == PROCESS_GONE; i++) {
+		int rc = pool_take(&p, d->pool, err);
+		if (rc != CAH_OK)
+			return rc;
+		end = ask_process(d, p, q, job);
+		if (end != PROCESS_ANSWERED)
+			q->fate = bury(d, p, job, end);
+		pool_give(d->pool, p);
+	}
 	return CAH_OK;
 }
 

@@ -6,24 +6,12 @@
 #include <grp.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#	define LOCK_IS_PLAIN 1
-#elif defined(__has_feature)
-#	if __has_feature(address_sanitizer) ||    \
-		__has_feature(thread_sanitizer) || \
-		__has_feature(memory_sanitizer)
-#		define LOCK_IS_PLAIN 1
-#	endif
-#endif
-#ifndef LOCK_IS_PLAIN
-#	define LOCK_IS_PLAIN 0
-#endif
 
 enum {
 	NOBODY = 65534,
@@ -65,14 +53,14 @@ static void limit(int what, rlim_t most)
 /* Bytes of address space that the process has: the first number of statm. */
 static rlim_t used_memory(void)
 {
-	unsigned long pages = 0;
+	char line[128] = "";
 	FILE *statm = fopen("/proc/self/statm", "re");
 	if (statm != NULL) {
-		if (fscanf(statm, "%lu", &pages) != 1)
-			pages = 0;
+		if (fgets(line, sizeof(line), statm) == NULL)
+			line[0] = '\0';
 		(void)fclose(statm);
 	}
-	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+	return (rlim_t)strtoul(line, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
 void lock_limits(void)

@@ -7,6 +7,20 @@
 
 #include <stdbool.h>
 
+/* A sanitizer needs what the lock takes away: with one nothing is locked. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#	define LOCK_IS_PLAIN 1
+#elif defined(__has_feature)
+#	if __has_feature(address_sanitizer) ||    \
+		__has_feature(thread_sanitizer) || \
+		__has_feature(memory_sanitizer)
+#		define LOCK_IS_PLAIN 1
+#	endif
+#endif
+#ifndef LOCK_IS_PLAIN
+#	define LOCK_IS_PLAIN 0
+#endif
+
 /* Root becomes nobody, where it may. */
 void lock_user(void);
 
@@ -22,8 +36,7 @@ int lock_files(void);
 bool lock_calls(void);
 
 /* All of it, no new privileges, and no descriptor but the socket; says in
- * @ready what the kernel has. A sanitizer needs what these take away: where it
- * was built with one it does nothing. */
+ * @ready what the kernel has. Nothing where LOCK_IS_PLAIN. */
 void lock_in(struct message_ready *ready);
 
 #endif

@@ -200,6 +200,7 @@ static int wait_until_ready(struct process *p, struct message_ready *ready,
 	case PROCESS_LATE:
 		return cah_fail(err, CAH_EIO, "it does not begin");
 	case PROCESS_LIED:
+	case PROCESS_GONE:
 	case PROCESS_CANCELLED:
 		break;
 	}
@@ -241,7 +242,7 @@ enum process_end process_ask(struct process *p, struct message_ask *ask,
 	ask->room = p->size;
 	if (send(p->socket, ask, sizeof(*ask), MSG_NOSIGNAL) !=
 	    (ssize_t)sizeof(*ask))
-		return PROCESS_DIED;
+		return PROCESS_GONE;
 	enum process_end end =
 		receive(p, answer, sizeof(*answer), limit_ms, cancel);
 	if (end == PROCESS_ANSWERED && answer->number != ask->number)

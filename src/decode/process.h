@@ -40,7 +40,8 @@ CAH_MUST_CHECK int process_start(struct process *p, const char *program,
 
 enum process_end {
 	PROCESS_ANSWERED,
-	PROCESS_CANCELLED, /* in this and the next three it is to be stopped */
+	PROCESS_GONE, /* before it was asked: the picture is not at fault */
+	PROCESS_CANCELLED, /* in this and all next it is to be stopped */
 	PROCESS_LATE,
 	PROCESS_DIED,
 	PROCESS_LIED, /* an answer that is none */

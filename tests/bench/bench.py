@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import clip_bench
+import decode_bench
 import dedup_bench
 import fetch_bench
 import image_bench
@@ -32,6 +33,7 @@ BENCHES = {
     "dedup": dedup_bench,
     "tracker": tracker_bench,
     "image": image_bench,
+    "decode": decode_bench,
     "clip": clip_bench,
     "fetch": fetch_bench,
     "whole": whole_bench,

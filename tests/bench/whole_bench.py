@@ -37,14 +37,14 @@ def sum_of(parts):
     return {"candidates": sum(c for c, _ in parts), "embedded": embedded}
 
 
-def run_site(bench, wat, port):
+def run_site(bench, wat, port, *more):
     out = bench.scratch / "shards"
     shutil.rmtree(out, ignore_errors=True)
     args = ["run", wat, "--model", MODEL, "--out", out, "--quiet", "--save-images"]
     args += ["--base-url", "", "--languages", "all", "--allow-private-addresses"]
     for name in (80, 443, port):
         args += ["--resolve", f"*:{name}:{ADDRESS}"]
-    used = run([bench.cah, *args])
+    used = run([bench.cah, *args, *more])
     stats = [json.loads(p.read_text()) for p in sorted(out.rglob("*.stats.json"))]
     parts = [(s["candidates"], s["fates"]) for s in stats]
     return {**dataclasses.asdict(used), **sum_of(parts)}

@@ -13,6 +13,7 @@ ROWS = {
     "dedup": 3,  # asked one by one and in batches, added
     "tracker": 15,  # two sizes; a crowd; answers; idle; PostgreSQL; start, import
     "image": 4,  # three formats, and all
+    "decode": 6,  # two numbers of threads, and cah run
     "clip": 4,  # images and texts, two engines
     "fetch": 2,
     "whole": 9,  # three runs: speed, processor time, memory

@@ -321,7 +321,7 @@ static const struct {
 	{"stay", "signal 31", true},
 	{"memory", "exit status 1", true},
 	{"hang", "not done in 1 s", false},
-	{"signal", "signal", false},
+	{"signal", "", false},
 	{"crash", "", false},
 	{"end", "exit status 0", false},
 	{"fate", "answer that is none", false},
