@@ -25,7 +25,7 @@ enum fate codec_check_size(int64_t width, int64_t height,
 uint8_t *codec_alloc(int width, int height, int channels)
 {
 	/* Cleared, so that what a file does not cover is never somebody else's
-	 * memory; large blocks come from the kernel cleared anyway. */
+	 * memory. */
 	return calloc((size_t)width * (size_t)height, (size_t)channels);
 }
 

@@ -158,8 +158,9 @@ static void decode(struct decoder *decoder, struct image *out,
 	jpeg->scale_num = choose_scale(jpeg, min_side);
 	jpeg->scale_denom = SCALE_FULL;
 	(void)jpeg_start_decompress(jpeg);
-	decoder->rgb = codec_alloc((int)jpeg->output_width,
-				   (int)jpeg->output_height, 3);
+	/* Not cleared: the library gives all rows or fails. */
+	decoder->rgb = malloc((size_t)jpeg->output_width *
+			      jpeg->output_height * 3);
 	if (decoder->rgb == NULL)
 		give_up(common, CAH_FATE_INTERNAL);
 	read_rows(decoder);

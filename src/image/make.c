@@ -127,7 +127,7 @@ static struct layout plan(const struct image_recipe *recipe, int width,
 static struct image lay_out(const struct image *image, const struct layout *l)
 {
 	size_t stride = (size_t)l->width * 3;
-	struct image out = {.rgb = codec_alloc(l->width, l->height, 3),
+	struct image out = {.rgb = malloc(stride * (size_t)l->height),
 			    .width = l->width,
 			    .height = l->height};
 	if (out.rgb == NULL)
@@ -209,12 +209,26 @@ static enum fate make_of(struct image_made *out, const struct image *image,
 }
 
 /* A fraction is never smaller than twice what is made of it, so that only a
- * picture that is shrunk at all is decoded at one; 0: decode all. */
-static int least_side(const struct image_recipe *recipe)
+ * picture that is shrunk at all is decoded at one. */
+static struct image_least least_of(const struct image_recipe *recipe)
 {
-	if (recipe->exact || recipe->resize == IMAGE_RESIZE_NO)
-		return 0;
-	return recipe->size;
+	struct image_least least = {0};
+	if (recipe->exact)
+		return least;
+	switch (recipe->resize) {
+	case IMAGE_RESIZE_BORDER:
+	case IMAGE_RESIZE_KEEP_RATIO_LARGEST:
+		least.longer_side = recipe->size;
+		break;
+	case IMAGE_RESIZE_KEEP_RATIO:
+	case IMAGE_RESIZE_CENTER_CROP:
+		least.shorter_side = recipe->size;
+		break;
+	case IMAGE_RESIZE_NO:
+	case IMAGE_RESIZE_COUNT:
+		break;
+	}
+	return least;
 }
 
 enum fate image_make(struct image_made *out, struct slice bytes,

@@ -253,12 +253,12 @@ def test_orientation_is_applied_as_by_pillow(peer, value):
 
 def fit_by_pillow(image, edge, width, height, filter):
     """As Hugging Face's CLIPImageProcessor: shortest edge, then the middle, with
-    black around what is too small. In two steps, for of late Pillow begins with
-    the side that is less work, and what that rounds differs by a little."""
+    black around what is too small. In two steps, for Pillow begins with the side
+    that is less work, and what that rounds differs by a little."""
     short = min(image.size)
     size = [int(edge * side / short) for side in image.size]
     if filter != 0:
-        image = image.resize((size[0], image.height), FILTERS[filter])
+        image = image.resize((image.width, size[1]), FILTERS[filter])
     image = image.resize(size, FILTERS[filter])
     x, y = (size[0] - width) // 2, (size[1] - height) // 2
     return np.asarray(image.crop((x, y, x + width, y + height))).astype(int)
