@@ -1,5 +1,7 @@
 #include "image/codec.h"
 
+#include "image/exif.h"
+
 #include <limits.h>
 #include <stdlib.h>
 
@@ -57,4 +59,37 @@ void codec_give(struct image *out, uint8_t *pixels, int width, int height,
 			      .original_width = width,
 			      .original_height = height,
 			      .box = {0, 0, width, height}};
+}
+
+void codec_notes_fini(struct codec_notes *notes)
+{
+	free(notes->exif.data);
+	free(notes->profile.data);
+	colours_free(notes->colours);
+	*notes = (struct codec_notes){0};
+}
+
+/* Out of memory there is no note, as in a file without. */
+static void keep(struct codec_file *out, struct slice bytes, size_t most)
+{
+	if (out->data != NULL || bytes.len == 0 || bytes.len > most)
+		return;
+	out->data = malloc(bytes.len);
+	if (out->data == NULL)
+		return;
+	memcpy(out->data, bytes.data, bytes.len);
+	out->len = bytes.len;
+}
+
+void codec_note_exif(struct codec_notes *notes, struct slice exif)
+{
+	notes->orientation = exif_orientation(exif);
+	if (notes->wants_exif)
+		keep(&notes->exif, exif, CODEC_EXIF_MAX);
+}
+
+void codec_note_profile(struct codec_notes *notes, struct slice profile)
+{
+	if (notes->wants_profile)
+		keep(&notes->profile, profile, CODEC_PROFILE_MAX);
 }

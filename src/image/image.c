@@ -120,37 +120,56 @@ static enum fate make_upright(struct image *image, int orientation)
 	return CAH_FATE_KEPT;
 }
 
-enum fate image_decode(struct image *out, struct slice bytes,
-		       const struct image_limits *limits, int min_side)
+static enum fate decode(struct image *out, struct codec_notes *notes,
+			struct slice bytes, const struct image_limits *limits,
+			struct codec_least least)
 {
-	*out = (struct image){0};
-	if (bytes.len < limits->min_bytes)
-		return CAH_FATE_TOO_SMALL;
-
-	enum image_format format = image_sniff(bytes);
-	int orientation = 1;
-	enum fate fate = CAH_FATE_NOT_AN_IMAGE;
-	switch (format) {
+	switch (image_sniff(bytes)) {
 	case IMAGE_JPEG:
-		fate = jpeg_decode(out, bytes, limits, min_side, &orientation);
-		break;
+		return jpeg_decode(out, notes, bytes, limits, least);
 	case IMAGE_PNG:
-		fate = png_decode(out, bytes, limits, &orientation);
-		break;
+		return png_decode(out, notes, bytes, limits);
 	case IMAGE_WEBP:
-		fate = webp_decode(out, bytes, limits, &orientation);
-		break;
+		return webp_decode(out, notes, bytes, limits);
 	case IMAGE_UNKNOWN:
 		break;
 	}
+	return CAH_FATE_NOT_AN_IMAGE;
+}
+
+enum fate codec_decode(struct image *out, struct codec_notes *notes,
+		       struct slice bytes, const struct image_limits *limits,
+		       struct codec_least least)
+{
+	*out = (struct image){0};
+	notes->orientation = 1;
+	notes->wants_profile = limits->to_srgb;
+	if (bytes.len < limits->min_bytes)
+		return CAH_FATE_TOO_SMALL;
+
+	enum fate fate = decode(out, notes, bytes, limits, least);
+	if (fate == CAH_FATE_KEPT && notes->colours == NULL)
+		colours_to_srgb(out->rgb,
+				(size_t)out->width * (size_t)out->height,
+				notes->profile.data, notes->profile.len);
 	if (fate == CAH_FATE_KEPT)
-		fate = make_upright(out, orientation);
+		fate = make_upright(out, notes->orientation);
 	if (fate != CAH_FATE_KEPT) {
 		image_fini(out);
 		return fate;
 	}
-	out->format = format;
+	out->format = image_sniff(bytes);
 	return CAH_FATE_KEPT;
+}
+
+enum fate image_decode(struct image *out, struct slice bytes,
+		       const struct image_limits *limits, int min_side)
+{
+	struct codec_notes notes = {0};
+	struct codec_least least = {.shorter_side = min_side};
+	enum fate fate = codec_decode(out, &notes, bytes, limits, least);
+	codec_notes_fini(&notes);
+	return fate;
 }
 
 void image_fini(struct image *image)

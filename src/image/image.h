@@ -17,19 +17,22 @@ enum image_format {
 };
 
 struct image_limits {
-	size_t min_bytes;    /* too_small below it */
-	int64_t max_pixels;  /* too_many_pixels above it, by the header, before
-				anything is decoded */
-	int max_side;        /* the same for one side, in pixels */
-	int min_side;        /* short_side below it, in pixels */
-	double max_aspect;   /* aspect_ratio above it, the longer side by the
-				shorter; 0: none */
+	size_t min_bytes;   /* too_small below it */
+	int64_t max_pixels; /* too_many_pixels above it, by the header, before
+			       anything is decoded */
+	int max_side;       /* the same for one side, in pixels */
+	int min_side;       /* short_side below it, in pixels */
+	double max_aspect;  /* aspect_ratio above it, the longer side by the
+			       shorter; 0: none */
+	bool to_srgb; /* by the file's ICC profile; without: its numbers as they
+			 are */
 	bool keep_truncated; /* a JPEG that was cut is a picture, grey from
 				there on, not truncated_image */
 };
 
 /* 5,000 bytes (the original worker's), 89,478,484 pixels (Pillow's limit),
- * 65,535 pixels a side; no other limits, truncated ones are dropped. */
+ * 65,535 pixels a side; no other limits; truncated ones are
+ * dropped, profiles not looked at. */
 struct image_limits image_limits_default(void);
 
 /* A part of an image, in pixels from the left upper corner. */

@@ -3,7 +3,6 @@
  * its middle on is no training data, so here such a warning ends the decoding.
  */
 #include "image/codec.h"
-#include "image/exif.h"
 
 #include <setjmp.h>
 #include <stdint.h>
@@ -19,7 +18,7 @@ enum {
 	SCANS_MAX = 100,
 	COMPONENTS_MAX = 4,
 	SCALE_FULL = 8, /* scales are eighths */
-	APP1_MAX = 0xffff,
+	MARKER_MAX = 0xffff,
 };
 
 /* All that must outlive a longjmp. */
@@ -30,6 +29,9 @@ struct decoder {
 	jmp_buf escape;
 	enum fate fate;
 	uint8_t *rgb;
+	JOCTET *profile;
+	struct codec_notes *notes;
+	bool is_deaf; /* to warnings */
 	bool keeps_truncated;
 	bool is_truncated;
 };
@@ -55,7 +57,8 @@ static void on_message(j_common_ptr jpeg, int level)
 {
 	struct decoder *decoder = jpeg->client_data;
 	int code = jpeg->err->msg_code;
-	if (level >= 0 || code == JWRN_JFIF_MAJOR || code == JWRN_ADOBE_XFORM)
+	if (level >= 0 || decoder->is_deaf || code == JWRN_JFIF_MAJOR ||
+	    code == JWRN_ADOBE_XFORM)
 		return;
 	if (code == JWRN_JPEG_EOF)
 		decoder->is_truncated = true;
@@ -78,28 +81,51 @@ static void on_progress(j_common_ptr jpeg)
 
 /* The decoder's own scales that are quick: 1/8, 1/4, 1/2 and all of it. */
 static unsigned int choose_scale(const struct jpeg_decompress_struct *jpeg,
-				 int min_side)
+				 struct codec_least least)
 {
-	int64_t short_side = jpeg->image_width < jpeg->image_height
-				     ? jpeg->image_width
-				     : jpeg->image_height;
-	unsigned int scale = min_side > 0 ? 1 : SCALE_FULL;
+	int64_t width = jpeg->image_width;
+	int64_t height = jpeg->image_height;
+	int64_t shorter = width < height ? width : height;
+	int64_t longer = width < height ? height : width;
+	if (least.shorter_side <= 0 && least.longer_side <= 0)
+		return SCALE_FULL;
+	unsigned int scale = 1;
 	while (scale < SCALE_FULL &&
-	       short_side * scale / SCALE_FULL < (int64_t)min_side * 2)
+	       (shorter * scale / SCALE_FULL <
+			(int64_t)least.shorter_side * 2 ||
+		longer * scale / SCALE_FULL < (int64_t)least.longer_side * 2))
 		scale *= 2;
 	return scale;
 }
 
-static int find_orientation(const struct jpeg_decompress_struct *jpeg)
+static void find_exif(const struct jpeg_decompress_struct *jpeg,
+		      struct codec_notes *notes)
 {
 	struct slice mark = SLICE("Exif\0\0");
 	for (jpeg_saved_marker_ptr m = jpeg->marker_list; m != NULL;
 	     m = m->next) {
 		struct slice data = {(const char *)m->data, m->data_length};
-		if (slice_starts(data, mark))
-			return exif_orientation(data);
+		if (m->marker == JPEG_APP0 + 1 && slice_starts(data, mark)) {
+			codec_note_exif(notes, data);
+			return;
+		}
 	}
-	return 1;
+}
+
+/* The library joins a profile's parts and refuses what does not fit. Whatever
+ * is wrong there does not matter to the pixels, but would end the decoding as a
+ * warning. */
+static void find_profile(struct decoder *decoder)
+{
+	unsigned int len = 0;
+	if (!decoder->notes->wants_profile)
+		return;
+	decoder->is_deaf = true;
+	if (jpeg_read_icc_profile(&decoder->jpeg, &decoder->profile, &len))
+		codec_note_profile(
+			decoder->notes,
+			(struct slice){(const char *)decoder->profile, len});
+	decoder->is_deaf = false;
 }
 
 /* a * b / 255, rounded. */
@@ -131,20 +157,24 @@ static void read_rows(struct decoder *decoder)
 		JSAMPROW row =
 			decoder->rgb + (size_t)jpeg->output_scanline * stride;
 		(void)jpeg_read_scanlines(jpeg, inks != NULL ? &inks : &row, 1);
-		if (inks != NULL)
+		if (decoder->notes->colours != NULL)
+			colours_convert(decoder->notes->colours, row, inks,
+					jpeg->output_width);
+		else if (inks != NULL)
 			cmyk_to_rgb(row, inks, jpeg->output_width);
 	}
 }
 
 /* Leaves by longjmp where something is wrong. */
 static void decode(struct decoder *decoder, struct image *out,
-		   const struct image_limits *limits, int min_side,
-		   int *orientation)
+		   const struct image_limits *limits, struct codec_least least)
 {
 	struct jpeg_decompress_struct *jpeg = &decoder->jpeg;
 	j_common_ptr common = (j_common_ptr)jpeg;
 
-	jpeg_save_markers(jpeg, JPEG_APP0 + 1, APP1_MAX);
+	jpeg_save_markers(jpeg, JPEG_APP0 + 1, MARKER_MAX);
+	if (decoder->notes->wants_profile)
+		jpeg_save_markers(jpeg, JPEG_APP0 + 2, MARKER_MAX);
 	(void)jpeg_read_header(jpeg, TRUE);
 	enum fate fate =
 		codec_check_size(jpeg->image_width, jpeg->image_height, limits);
@@ -152,15 +182,20 @@ static void decode(struct decoder *decoder, struct image *out,
 		give_up(common, fate);
 	if (jpeg->num_components > COMPONENTS_MAX)
 		give_up(common, CAH_FATE_BROKEN_IMAGE);
-	*orientation = find_orientation(jpeg);
+	find_exif(jpeg, decoder->notes);
+	find_profile(decoder);
+	if (jpeg->num_components == 4)
+		decoder->notes->colours =
+			colours_of_inks(decoder->notes->profile.data,
+					decoder->notes->profile.len);
 
 	jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
-	jpeg->scale_num = choose_scale(jpeg, min_side);
+	jpeg->scale_num = choose_scale(jpeg, least);
 	jpeg->scale_denom = SCALE_FULL;
 	(void)jpeg_start_decompress(jpeg);
 	/* Not cleared: the library gives all rows or fails. */
-	decoder->rgb = malloc((size_t)jpeg->output_width *
-			      jpeg->output_height * 3);
+	decoder->rgb =
+		malloc((size_t)jpeg->output_width * jpeg->output_height * 3);
 	if (decoder->rgb == NULL)
 		give_up(common, CAH_FATE_INTERNAL);
 	read_rows(decoder);
@@ -177,11 +212,12 @@ static void decode(struct decoder *decoder, struct image *out,
 			  jpeg->scale_denom;
 }
 
-enum fate jpeg_decode(struct image *out, struct slice bytes,
-		      const struct image_limits *limits, int min_side,
-		      int *orientation)
+enum fate jpeg_decode(struct image *out, struct codec_notes *notes,
+		      struct slice bytes, const struct image_limits *limits,
+		      struct codec_least least)
 {
 	struct decoder decoder = {.fate = CAH_FATE_KEPT,
+				  .notes = notes,
 				  .keeps_truncated = limits->keep_truncated};
 	decoder.jpeg.err = jpeg_std_error(&decoder.errors);
 	decoder.errors.error_exit = on_error;
@@ -195,11 +231,12 @@ enum fate jpeg_decode(struct image *out, struct slice bytes,
 		decoder.jpeg.progress = &decoder.progress;
 		jpeg_mem_src(&decoder.jpeg, (const unsigned char *)bytes.data,
 			     bytes.len);
-		decode(&decoder, out, limits, min_side, orientation);
+		decode(&decoder, out, limits, least);
 		out->rgb = decoder.rgb;
 	} else {
 		free(decoder.rgb);
 	}
+	free(decoder.profile);
 	jpeg_destroy_decompress(&decoder.jpeg);
 	return decoder.fate;
 }

@@ -2,6 +2,8 @@
 
 #include "base/fail.h"
 #include "image/codec.h"
+#include "image/exif_json.h"
+#include "image/phash.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -208,11 +210,25 @@ static enum fate make_of(struct image_made *out, const struct image *image,
 	return copy_file(out, bytes, image->format);
 }
 
+static enum fate describe(struct image_made *out, const struct image *image,
+			  const struct codec_notes *notes,
+			  const struct image_recipe *recipe)
+{
+	struct slice exif = {(const char *)notes->exif.data, notes->exif.len};
+	if (recipe->wants_exif &&
+	    exif_json(&out->exif, &out->exif_len, exif) != CAH_OK)
+		return CAH_FATE_INTERNAL;
+	if (recipe->wants_phash && phash(&out->phash, image) != CAH_OK)
+		return CAH_FATE_INTERNAL;
+	out->has_phash = recipe->wants_phash;
+	return CAH_FATE_KEPT;
+}
+
 /* A fraction is never smaller than twice what is made of it, so that only a
  * picture that is shrunk at all is decoded at one. */
-static struct image_least least_of(const struct image_recipe *recipe)
+static struct codec_least least_of(const struct image_recipe *recipe)
 {
-	struct image_least least = {0};
+	struct codec_least least = {0};
 	if (recipe->exact)
 		return least;
 	switch (recipe->resize) {
@@ -247,10 +263,14 @@ enum fate image_make(struct image_made *out, struct slice bytes,
 		return copy_file(out, bytes, format);
 	}
 	struct image image;
+	struct codec_notes notes = {.wants_exif = recipe->wants_exif};
 	enum fate fate =
-		image_decode(&image, bytes, limits, least_side(recipe));
+		codec_decode(&image, &notes, bytes, limits, least_of(recipe));
 	if (fate == CAH_FATE_KEPT)
 		fate = make_of(out, &image, bytes, recipe);
+	if (fate == CAH_FATE_KEPT)
+		fate = describe(out, &image, &notes, recipe);
+	codec_notes_fini(&notes);
 	image_fini(&image);
 	if (fate != CAH_FATE_KEPT)
 		image_made_fini(out);

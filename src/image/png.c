@@ -1,6 +1,5 @@
 /* PNG by libspng (PNG, third edition; spng.h and docs/ of its source). */
 #include "image/codec.h"
-#include "image/exif.h"
 
 #include <spng.h>
 #include <stdlib.h>
@@ -19,13 +18,16 @@ static enum fate fate_of(int rc)
 
 /* EXIF may stand behind the pixels; whatever is wrong there does not matter to
  * them any more. */
-static int find_orientation(spng_ctx *png)
+static void find_notes(spng_ctx *png, struct codec_notes *notes)
 {
 	struct spng_exif exif;
+	struct spng_iccp profile;
 	(void)spng_decode_chunks(png);
-	if (spng_get_exif(png, &exif) != 0)
-		return 1;
-	return exif_orientation((struct slice){exif.data, exif.length});
+	if (spng_get_exif(png, &exif) == 0)
+		codec_note_exif(notes, (struct slice){exif.data, exif.length});
+	if (spng_get_iccp(png, &profile) == 0)
+		codec_note_profile(notes, (struct slice){profile.profile,
+							 profile.profile_len});
 }
 
 static bool has_alpha(spng_ctx *png, const struct spng_ihdr *header)
@@ -58,8 +60,8 @@ static enum fate decode_pixels(struct image *out, spng_ctx *png,
 	return CAH_FATE_KEPT;
 }
 
-enum fate png_decode(struct image *out, struct slice bytes,
-		     const struct image_limits *limits, int *orientation)
+enum fate png_decode(struct image *out, struct codec_notes *notes,
+		     struct slice bytes, const struct image_limits *limits)
 {
 	spng_ctx *png = spng_ctx_new(0);
 	if (png == NULL)
@@ -79,7 +81,7 @@ enum fate png_decode(struct image *out, struct slice bytes,
 	if (fate == CAH_FATE_KEPT)
 		fate = decode_pixels(out, png, &header);
 	if (fate == CAH_FATE_KEPT)
-		*orientation = find_orientation(png);
+		find_notes(png, notes);
 	spng_ctx_free(png);
 	return fate;
 }

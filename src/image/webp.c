@@ -1,6 +1,5 @@
 /* WebP by libwebp (RFC 9649; webp/decode.h, webp/demux.h). */
 #include "image/codec.h"
-#include "image/exif.h"
 
 #include <stdlib.h>
 #include <webp/decode.h>
@@ -14,15 +13,19 @@ struct place {
 	int channels;
 };
 
-static int find_orientation(const WebPDemuxer *demuxer)
+static void find_notes(const WebPDemuxer *demuxer, struct codec_notes *notes)
 {
-	int orientation = 1;
 	WebPChunkIterator chunk;
 	if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk))
-		orientation = exif_orientation((struct slice){
-			(const char *)chunk.chunk.bytes, chunk.chunk.size});
+		codec_note_exif(notes,
+				(struct slice){(const char *)chunk.chunk.bytes,
+					       chunk.chunk.size});
 	WebPDemuxReleaseChunkIterator(&chunk);
-	return orientation;
+	if (WebPDemuxGetChunk(demuxer, "ICCP", 1, &chunk))
+		codec_note_profile(
+			notes, (struct slice){(const char *)chunk.chunk.bytes,
+					      chunk.chunk.size});
+	WebPDemuxReleaseChunkIterator(&chunk);
 }
 
 /* NULL when it cannot be decoded; *fate says why. */
@@ -82,8 +85,8 @@ static enum fate decode(struct image *out, const WebPDemuxer *demuxer,
 	return CAH_FATE_KEPT;
 }
 
-enum fate webp_decode(struct image *out, struct slice bytes,
-		      const struct image_limits *limits, int *orientation)
+enum fate webp_decode(struct image *out, struct codec_notes *notes,
+		      struct slice bytes, const struct image_limits *limits)
 {
 	WebPBitstreamFeatures features;
 	if (WebPGetFeatures((const uint8_t *)bytes.data, bytes.len,
@@ -101,7 +104,7 @@ enum fate webp_decode(struct image *out, struct slice bytes,
 		return CAH_FATE_BROKEN_IMAGE;
 	fate = decode(out, demuxer, features.width, features.height);
 	if (fate == CAH_FATE_KEPT)
-		*orientation = find_orientation(demuxer);
+		find_notes(demuxer, notes);
 	WebPDemuxDelete(demuxer);
 	return fate;
 }
