@@ -4,11 +4,12 @@
 
 struct fate_row {
 	const char *key;
+	const char *stage;
 	const char *text;
 };
 
 static const struct fate_row rows[CAH_FATE_COUNT] = {
-#define FATE(name, key, stage, text) {(key), (text)},
+#define FATE(name, key, stage, text) {(key), (stage), (text)},
 #include "base/fates.def"
 #undef FATE
 };
@@ -17,6 +18,12 @@ const char *fate_key(enum fate fate)
 {
 	assert(fate < CAH_FATE_COUNT);
 	return rows[fate].key;
+}
+
+const char *fate_stage(enum fate fate)
+{
+	assert(fate < CAH_FATE_COUNT);
+	return rows[fate].stage;
 }
 
 const char *fate_text(enum fate fate)

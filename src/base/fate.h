@@ -19,6 +19,9 @@ struct fate_counts {
 /* "too_small"; static. */
 const char *fate_key(enum fate fate);
 
+/* Where it is dropped: "fetch"; static. */
+const char *fate_stage(enum fate fate);
+
 /* One line for people; static. */
 const char *fate_text(enum fate fate);
 

@@ -19,12 +19,12 @@ enum format {
 };
 
 static const struct parquet_column columns[] = {
-	{"number", PARQUET_INT64}, {"url", PARQUET_TEXT},
-	{"piece", PARQUET_INT32},  {"start_id", PARQUET_INT64},
-	{"end_id", PARQUET_INT64}, {"state", PARQUET_TEXT},
-	{"pairs", PARQUET_INT64},  {"holder", PARQUET_TEXT},
-	{"made_by", PARQUET_TEXT}, {"done_by", PARQUET_TEXT},
-	{"gpu_url", PARQUET_TEXT},
+	{"number", PARQUET_INT64, false}, {"url", PARQUET_TEXT, false},
+	{"piece", PARQUET_INT32, false},  {"start_id", PARQUET_INT64, false},
+	{"end_id", PARQUET_INT64, false}, {"state", PARQUET_TEXT, false},
+	{"pairs", PARQUET_INT64, false},  {"holder", PARQUET_TEXT, false},
+	{"made_by", PARQUET_TEXT, false}, {"done_by", PARQUET_TEXT, false},
+	{"gpu_url", PARQUET_TEXT, false},
 };
 
 enum {

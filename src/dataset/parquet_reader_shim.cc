@@ -26,6 +26,10 @@ bool fits(const arrow::DataType &type, enum parquet_type wanted)
 		return type.id() == arrow::Type::INT64;
 	case PARQUET_DOUBLE:
 		return type.id() == arrow::Type::DOUBLE;
+	case PARQUET_BOOL:
+		return type.id() == arrow::Type::BOOL;
+	case PARQUET_BINARY:
+		return type.id() == arrow::Type::BINARY;
 	case PARQUET_TEXT:
 		break;
 	}
@@ -36,7 +40,8 @@ struct parquet_value value_at(const arrow::Array &array, enum parquet_type type,
 			      int64_t row)
 {
 	struct parquet_value value = {};
-	if (array.IsNull(row))
+	value.is_null = array.IsNull(row);
+	if (value.is_null)
 		return value;
 	switch (type) {
 	case PARQUET_INT32:
@@ -54,10 +59,19 @@ struct parquet_value value_at(const arrow::Array &array, enum parquet_type type,
 			static_cast<const arrow::DoubleArray &>(array).Value(
 				row);
 		return value;
+	case PARQUET_BOOL:
+		value.number =
+			static_cast<const arrow::BooleanArray &>(array).Value(
+				row)
+				? 1
+				: 0;
+		return value;
+	case PARQUET_BINARY:
 	case PARQUET_TEXT:
 		break;
 	}
-	auto text = static_cast<const arrow::StringArray &>(array).GetView(row);
+	/* Arrow's texts are bytes that are known to be UTF-8. */
+	auto text = static_cast<const arrow::BinaryArray &>(array).GetView(row);
 	value.text = text.data();
 	value.text_len = text.size();
 	return value;

@@ -38,6 +38,10 @@ std::shared_ptr<arrow::DataType> type_of(enum parquet_type type)
 		return arrow::int64();
 	case PARQUET_DOUBLE:
 		return arrow::float64();
+	case PARQUET_BOOL:
+		return arrow::boolean();
+	case PARQUET_BINARY:
+		return arrow::binary();
 	case PARQUET_TEXT:
 		break;
 	}
@@ -58,6 +62,8 @@ std::shared_ptr<parquet::WriterProperties> properties()
 arrow::Status append(arrow::ArrayBuilder *builder, enum parquet_type type,
 		     const struct parquet_value &value)
 {
+	std::string_view bytes(value.text != nullptr ? value.text : "",
+			       value.text_len);
 	switch (type) {
 	case PARQUET_INT32:
 		return static_cast<arrow::Int32Builder *>(builder)->Append(
@@ -68,12 +74,16 @@ arrow::Status append(arrow::ArrayBuilder *builder, enum parquet_type type,
 	case PARQUET_DOUBLE:
 		return static_cast<arrow::DoubleBuilder *>(builder)->Append(
 			value.real);
+	case PARQUET_BOOL:
+		return static_cast<arrow::BooleanBuilder *>(builder)->Append(
+			value.number != 0);
+	case PARQUET_BINARY:
+		return static_cast<arrow::BinaryBuilder *>(builder)->Append(
+			bytes);
 	case PARQUET_TEXT:
 		break;
 	}
-	return static_cast<arrow::StringBuilder *>(builder)->Append(
-		std::string_view(value.text != nullptr ? value.text : "",
-				 value.text_len));
+	return static_cast<arrow::StringBuilder *>(builder)->Append(bytes);
 }
 
 int fail(struct cah_error *err, const arrow::Status &status)
@@ -152,6 +162,7 @@ class FdStream : public arrow::io::OutputStream
 
 struct parquet_writer {
 	std::vector<enum parquet_type> types;
+	std::vector<bool> nullable;
 	std::shared_ptr<arrow::Schema> schema;
 	std::vector<std::unique_ptr<arrow::ArrayBuilder>> builders;
 	std::shared_ptr<FdStream> sink;
@@ -175,7 +186,9 @@ arrow::Status parquet_writer::open(int fd, const struct parquet_column *columns,
 		std::shared_ptr<arrow::DataType> type =
 			type_of(columns[i].type);
 		types.push_back(columns[i].type);
-		fields.push_back(arrow::field(columns[i].name, type, false));
+		nullable.push_back(columns[i].is_nullable);
+		fields.push_back(arrow::field(columns[i].name, type,
+					      columns[i].is_nullable));
 		ARROW_ASSIGN_OR_RAISE(auto builder,
 				      arrow::MakeBuilder(type, pool));
 		builders.push_back(std::move(builder));
@@ -191,9 +204,13 @@ arrow::Status parquet_writer::open(int fd, const struct parquet_column *columns,
 arrow::Status parquet_writer::add(const struct parquet_value *row)
 {
 	for (size_t i = 0; i < builders.size(); i++) {
+		if (row[i].is_null && nullable[i]) {
+			ARROW_RETURN_NOT_OK(builders[i]->AppendNull());
+			continue;
+		}
 		ARROW_RETURN_NOT_OK(
 			append(builders[i].get(), types[i], row[i]));
-		if (types[i] == PARQUET_TEXT)
+		if (types[i] == PARQUET_TEXT || types[i] == PARQUET_BINARY)
 			bytes += row[i].text_len;
 	}
 	rows++;

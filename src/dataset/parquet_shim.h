@@ -4,6 +4,7 @@
 #define DATASET_PARQUET_SHIM_H
 
 #include <cah/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,16 +17,20 @@ enum parquet_type {
 	PARQUET_INT64,
 	PARQUET_DOUBLE,
 	PARQUET_TEXT, /* UTF-8 */
+	PARQUET_BOOL,
+	PARQUET_BINARY, /* any bytes */
 };
 
 struct parquet_column {
 	const char *name;
 	enum parquet_type type;
+	bool is_nullable;
 };
 
 /* One value; which members count is the column's type. */
 struct parquet_value {
-	int64_t number;
+	bool is_null;   /* counts where the column is nullable */
+	int64_t number; /* BOOL: 0 or 1 */
 	double real;
 	const char *text; /* need not end in NUL */
 	size_t text_len;

@@ -7,7 +7,7 @@
 #include <unistr.h>
 
 const struct parquet_column row_columns[ROW_COLUMNS] = {
-#define COLUMN(name, type, member) {#name, PARQUET_##type},
+#define COLUMN(name, type, member) {#name, PARQUET_##type, false},
 #include "dataset/columns.def"
 #undef COLUMN
 };
@@ -94,6 +94,9 @@ static json_t *json_of(const struct parquet_value *value,
 		json_t *real = json_real(value->real);
 		return real != NULL ? real : json_null();
 	}
+	case PARQUET_BOOL:
+		return json_boolean(value->number);
+	case PARQUET_BINARY:
 	case PARQUET_TEXT:
 		break;
 	}

@@ -128,6 +128,12 @@ void wire_json_real(struct wire_json *json, double value)
 	buf_printf(json->out, is_whole ? "%.1f" : "%.10g", value);
 }
 
+void wire_json_raw(struct wire_json *json, struct slice value)
+{
+	begin_value(json);
+	buf_add_slice(json->out, value);
+}
+
 void wire_json_put_text(struct wire_json *json, const char *key,
 			const char *value)
 {

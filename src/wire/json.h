@@ -24,6 +24,9 @@ void wire_json_text(struct wire_json *json, struct slice value);
 void wire_json_int(struct wire_json *json, int64_t value);
 void wire_json_real(struct wire_json *json, double value); /* finite */
 
+/* A value that is JSON already. */
+void wire_json_raw(struct wire_json *json, struct slice value);
+
 /* Key and value at once. */
 void wire_json_put_text(struct wire_json *json, const char *key,
 			const char *value);

@@ -23,7 +23,7 @@ LAYERS = [
     {"base"},
     {"wire", "store", "dedup", "wat", "fetch", "image", "clip", "dataset"},
     {"decode"},
-    {"client", "tracker", "worker"},
+    {"client", "tracker", "worker", "gather"},
     {"demo"},
     {"cli"},
 ]
