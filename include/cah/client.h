@@ -93,6 +93,11 @@ CAH_API const char *cah_client_display_name(const struct cah_client *client);
 CAH_API const char *cah_client_upload_address(const struct cah_client *client);
 CAH_API enum cah_worker_type cah_client_type(const struct cah_client *client);
 
+/* Whether the tracker has a dedup service (dedup.h) with a filter called @name;
+ * what it said when the worker registered. */
+CAH_API bool cah_client_has_filter(const struct cah_client *client,
+				   const char *name);
+
 /* The job that the worker holds, NULL where none. Borrowed until the next
  * new_job, complete, invalid_url, bye, recreate or free. */
 CAH_API const struct cah_job *cah_client_job(const struct cah_client *client);

@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "cli/cmd.h"
 #include "cli/import.h"
+#include "cli/seen_opts.h"
 #include "cli/worker_opts.h"
 #include "tracker/tracker.h"
 
@@ -20,6 +21,7 @@ enum {
 
 struct run_args {
 	struct worker_opts common;
+	struct seen_opts seen;
 	char **paths; /* operands */
 	int path_count;
 	const char *base_url;
@@ -202,6 +204,7 @@ static int run(struct run_args *a, struct work_summary *summary,
 		rc = start_tracker(a, err);
 	if (rc == CAH_OK) {
 		options.client.url = tracker_url(a->tracker);
+		seen_opts_apply(&a->seen, &options);
 		options.client.nickname =
 			a->nickname != NULL ? a->nickname : user_name();
 		/* Whoever typed the paths may read them. */
@@ -221,7 +224,8 @@ int cmd_run(int argc, char **argv, struct cancel *cancel)
 		.paths = argv,
 	};
 	worker_opts_init(&args.common);
-	struct opt opts[WORKER_OPTS_COUNT + OWN_OPTS] = {
+	seen_opts_init(&args.seen);
+	struct opt opts[WORKER_OPTS_COUNT + SEEN_OPTS_COUNT + OWN_OPTS] = {
 		{"base-url", "URL", "before relative paths; empty: local files",
 		 OPT_TEXT, &args.base_url, 0, 0},
 		{"store", "sqlite:FILE",
@@ -234,7 +238,8 @@ int cmd_run(int argc, char **argv, struct cancel *cancel)
 		{"jobs", "N", "stop after so many; 0: until none is open",
 		 OPT_INT, &args.jobs, 0, 1e12},
 	};
-	worker_opts_rows(opts + OWN_OPTS, &args.common);
+	seen_opts_rows(opts + OWN_OPTS, &args.seen);
+	worker_opts_rows(opts + OWN_OPTS + SEEN_OPTS_COUNT, &args.common);
 	const struct opt_command command = {
 		.name = "run",
 		.operands = "PATHS...",
@@ -246,7 +251,7 @@ int cmd_run(int argc, char **argv, struct cancel *cancel)
 			    "  cah run CC-MAIN-00000.warc.wat.gz --model DIR "
 			    "--out shards --save-images",
 		.opts = opts,
-		.opt_count = WORKER_OPTS_COUNT + OWN_OPTS,
+		.opt_count = sizeof(opts) / sizeof(opts[0]),
 		.min_operands = 1,
 		.max_operands = -1,
 	};

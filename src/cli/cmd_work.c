@@ -1,16 +1,19 @@
 /* cah work: a volunteer's worker. */
 #include "base/fail.h"
 #include "cli/cmd.h"
+#include "cli/seen_opts.h"
 #include "cli/worker_opts.h"
 
 #include <stdlib.h>
 
 enum {
-	OWN_OPTS = 7,
+	OWN_OPTS = 8,
 };
 
 struct work_args {
 	struct worker_opts common;
+	struct seen_opts seen;
+	bool no_dedup;
 	const char *type;
 	const char *tracker;
 	const char *nickname;
@@ -55,6 +58,8 @@ static int work(struct work_args *args, struct work_summary *summary,
 	options.client.ca_file = args->ca_file;
 	options.client.retry_s = args->retry_s;
 	options.max_jobs = args->jobs;
+	options.no_dedup = args->no_dedup;
+	seen_opts_apply(&args->seen, &options);
 	options.heartbeat_s = args->heartbeat_s;
 	return work_run(&options, summary, cancel, err);
 }
@@ -65,7 +70,8 @@ int cmd_work(int argc, char **argv, struct cancel *cancel)
 				 .retry_s = 600,
 				 .heartbeat_s = WORK_HEARTBEAT_S};
 	worker_opts_init(&args.common);
-	struct opt opts[WORKER_OPTS_COUNT + OWN_OPTS] = {
+	seen_opts_init(&args.seen);
+	struct opt opts[WORKER_OPTS_COUNT + SEEN_OPTS_COUNT + OWN_OPTS] = {
 		{"tracker", "URL", "the tracker; default http://127.0.0.1:8080",
 		 OPT_TEXT, &args.tracker, 0, 0},
 		{"nickname", "NAME", "who gets the credit", OPT_TEXT,
@@ -82,8 +88,12 @@ int cmd_work(int argc, char **argv, struct cancel *cancel)
 		 OPT_INT, &args.retry_s, -1, 1e9},
 		{"heartbeat", "SECONDS", "between two signs of life", OPT_INT,
 		 &args.heartbeat_s, 1, 3600},
+		{"no-dedup", NULL,
+		 "do not ask the tracker which pairs others have taken",
+		 OPT_FLAG, &args.no_dedup, 0, 0},
 	};
-	worker_opts_rows(opts + OWN_OPTS, &args.common);
+	seen_opts_rows(opts + OWN_OPTS, &args.seen);
+	worker_opts_rows(opts + OWN_OPTS + SEEN_OPTS_COUNT, &args.common);
 	const struct opt_command command = {
 		.name = "work",
 		.operands = "",
@@ -97,7 +107,7 @@ int cmd_work(int argc, char **argv, struct cancel *cancel)
 			    "  CAH_NICKNAME=ME cah work --model DIR --out DIR "
 			    "--jobs 1 --json",
 		.opts = opts,
-		.opt_count = WORKER_OPTS_COUNT + OWN_OPTS,
+		.opt_count = sizeof(opts) / sizeof(opts[0]),
 	};
 	int operands;
 	int status = opt_parse(&command, argc, argv, &operands);

@@ -1,5 +1,6 @@
 #include "client/answer.h"
 
+#include "base/buf.h"
 #include "base/fail.h"
 
 #include <ctype.h>
@@ -158,7 +159,33 @@ void answer_new_fini(struct answer_new *answer)
 	free(answer->token);
 	free(answer->display_name);
 	free(answer->upload_address);
+	free(answer->filters);
 	memset(answer, 0, sizeof(*answer));
+}
+
+/* Names that are none are left out: a tracker that has other things to say
+ * under that name has no filter. */
+static int copy_filters(char **out, const json_t *root, struct cah_error *err)
+{
+	const json_t *list = json_object_get(root, "dedup");
+	struct buf names;
+	size_t i;
+	json_t *name;
+	buf_init(&names, ANSWER_FILTERS_MAX);
+	json_array_foreach(list, i, name)
+	{
+		const char *text = json_string_value(name);
+		if (text == NULL || text[0] == '\0' ||
+		    strchr(text, '\n') != NULL)
+			continue;
+		buf_add_text(&names, text);
+		buf_add_byte(&names, '\n');
+	}
+	*out = names.is_failed || names.len == 0 ? strdup("")
+						 : buf_take(&names, NULL);
+	buf_fini(&names);
+	return *out != NULL ? CAH_OK
+			    : cah_fail(err, CAH_ENOMEM, "out of memory");
 }
 
 int answer_parse_new(struct answer_new *out, struct slice body,
@@ -180,6 +207,8 @@ int answer_parse_new(struct answer_new *out, struct slice body,
 		rc = copy_text(&out->upload_address, root, "upload_address",
 			       ANSWER_ADDRESS_MAX, err);
 	}
+	if (rc == CAH_OK)
+		rc = copy_filters(&out->filters, root, err);
 	json_decref(root);
 	if (rc != CAH_OK)
 		answer_new_fini(out);

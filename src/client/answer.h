@@ -13,6 +13,7 @@ enum {
 	ANSWER_URL_MAX = 8192,     /* bytes */
 	ANSWER_TOKEN_MAX = 1024,   /* bytes; display names too */
 	ANSWER_ADDRESS_MAX = 4096, /* bytes of an upload address */
+	ANSWER_FILTERS_MAX = 1024, /* bytes of all their names */
 	ANSWER_TEXT_MAX = 300,     /* bytes of an error that are shown */
 };
 
@@ -41,14 +42,15 @@ CAH_MUST_CHECK int answer_text(const char **out, const json_t *object,
 			       const char *key, size_t max,
 			       struct cah_error *err);
 
-/* What /api/new gives; the caller frees the three with free(). */
+/* What /api/new gives; the caller frees all with free(). */
 struct answer_new {
 	char *token;
 	char *display_name;
 	char *upload_address;
+	char *filters; /* a line each */
 };
 
-/* On failure all three are NULL. Errors: CAH_EFORMAT, CAH_ENOMEM. */
+/* On failure all are NULL. Errors: CAH_EFORMAT, CAH_ENOMEM. */
 CAH_MUST_CHECK int answer_parse_new(struct answer_new *out, struct slice body,
 				    struct cah_error *err);
 void answer_new_fini(struct answer_new *answer);

@@ -194,11 +194,13 @@ int call_run(struct cah_client *client, struct buf *answer,
 	json_decref(call->body);
 	if (asprintf(&url, "%s%s", client->base, call->path) < 0)
 		url = NULL;
-	if (url == NULL || (call->is_post && body == NULL)) {
+	bool has_body = body != NULL || call->text != NULL;
+	if (url == NULL || (call->is_post && !has_body)) {
 		rc = cah_fail(err, CAH_ENOMEM, "call: out of memory");
 	} else {
 		request.url = url;
-		request.body = body;
+		request.body = call->text != NULL ? call->text : body;
+		request.is_text = call->text != NULL;
 		rc = try_until_done(client, answer, &request, call, err);
 	}
 	free(body);

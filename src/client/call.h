@@ -32,6 +32,9 @@ struct call {
 	 * broke before the answer, this answer to the next try says that the
 	 * first one counted: success. */
 	int repeat_status;
+	/* Of a POST that is no JSON but lines, in the place of @body; borrowed.
+	 */
+	const char *text;
 };
 
 /* Makes the call; json_decref's call->body whatever comes. The caller has

@@ -11,7 +11,7 @@
 int call_post(struct cah_client *client, const char *path, json_t *body,
 	      int repeat_status, struct cah_error *err)
 {
-	struct call call = {path, true, body, CALL_JOB, repeat_status};
+	struct call call = {path, true, body, CALL_JOB, repeat_status, NULL};
 	struct buf answer;
 	buf_init(&answer, TALK_BODY_MAX);
 	int rc = call_run(client, &answer, &call, err);
@@ -22,7 +22,7 @@ int call_post(struct cah_client *client, const char *path, json_t *body,
 static int get(struct cah_client *client, struct buf *answer, const char *path,
 	       int flags, struct cah_error *err)
 {
-	struct call call = {path, false, NULL, flags, 0};
+	struct call call = {path, false, NULL, flags, 0, NULL};
 	return call_run(client, answer, &call, err);
 }
 
@@ -74,6 +74,8 @@ static int say_hello(struct cah_client *client, struct cah_error *err)
 	free(client->token);
 	free(client->display_name);
 	free(client->upload_address);
+	free(client->filters);
+	client->filters = answer.filters;
 	client->token = answer.token;
 	client->display_name = answer.display_name;
 	client->upload_address = answer.upload_address;
@@ -128,7 +130,8 @@ int cah_client_job_count(struct cah_client *client, int64_t *count,
 
 int cah_client_new_job(struct cah_client *client, struct cah_error *err)
 {
-	struct call call = {"/api/newJob", true, who(client), CALL_JOB, 0};
+	struct call call = {"/api/newJob", true, who(client),
+			    CALL_JOB,      0,    NULL};
 	struct buf body;
 
 	/* Before the call: where its answer is lost, the tracker has given the
@@ -254,7 +257,7 @@ int cah_client_log(struct cah_client *client, const char *progress,
 int call_is_alive(struct cah_client *client, json_t *who, int flags,
 		  bool *is_alive, struct cah_error *err)
 {
-	struct call call = {"/api/validateWorker", true, who, flags, 0};
+	struct call call = {"/api/validateWorker", true, who, flags, 0, NULL};
 	struct buf body;
 
 	*is_alive = false;

@@ -174,6 +174,7 @@ void cah_client_free(struct cah_client *client)
 	free(client->token);
 	free(client->display_name);
 	free(client->upload_address);
+	free(client->filters);
 	free(client);
 }
 
@@ -235,6 +236,22 @@ const char *cah_client_display_name(const struct cah_client *client)
 const char *cah_client_upload_address(const struct cah_client *client)
 {
 	return client->upload_address;
+}
+
+bool cah_client_has_filter(const struct cah_client *client, const char *name)
+{
+	struct slice rest = slice_of(client->filters);
+	struct slice wanted = slice_of(name);
+	while (rest.len > 0) {
+		const char *end = memchr(rest.data, '\n', rest.len);
+		struct slice line = rest;
+		if (end != NULL)
+			line.len = (size_t)(end - rest.data);
+		if (slice_equal(line, wanted))
+			return true;
+		rest = slice_from(rest, line.len + 1);
+	}
+	return false;
 }
 
 enum cah_worker_type cah_client_type(const struct cah_client *client)

@@ -38,7 +38,7 @@ static int say_hello(struct cah_stage *stage, struct cah_error *err)
 	if (path == NULL)
 		return cah_fail(err, CAH_ENOMEM, "new: out of memory");
 
-	struct call call = {path, false, NULL, CALL_NEW, 0};
+	struct call call = {path, false, NULL, CALL_NEW, 0, NULL};
 	buf_init(&body, TALK_BODY_MAX);
 	int rc = call_run(client, &body, &call, err);
 	free(path);
@@ -159,7 +159,7 @@ int cah_stage_job_count(struct cah_stage *stage, int64_t *count,
 
 int cah_stage_new_job(struct cah_stage *stage, struct cah_error *err)
 {
-	struct call call = {"/api/newJob", true, who(stage), CALL_JOB, 0};
+	struct call call = {"/api/newJob", true, who(stage), CALL_JOB, 0, NULL};
 	struct buf body;
 
 	answer_task_fini(&stage->task);

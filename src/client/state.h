@@ -33,6 +33,7 @@ struct cah_client {
 	char *token;
 	char *display_name;
 	char *upload_address;
+	char *filters; /* of the tracker: names, a line each; NULL: unknown */
 	enum cah_worker_type type;
 	struct jobs jobs;
 

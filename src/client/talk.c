@@ -16,6 +16,7 @@ struct talk {
 	CURL *easy;
 	struct curl_slist *resolve;
 	struct curl_slist *json_headers;
+	struct curl_slist *text_headers;
 	pid_t pid; /* the process that owns the connection */
 	char reason[CURL_ERROR_SIZE];
 };
@@ -47,6 +48,10 @@ static int make_lists(struct talk *talk)
 	 * with servers that do not know the question. */
 	if (rc == CAH_OK)
 		rc = add_line(&talk->json_headers, "Expect:");
+	if (rc == CAH_OK)
+		rc = add_line(&talk->text_headers, "Content-Type: text/plain");
+	if (rc == CAH_OK)
+		rc = add_line(&talk->text_headers, "Expect:");
 	const char *const *entry = talk->options->resolve;
 	for (; rc == CAH_OK && entry != NULL && *entry != NULL; entry++)
 		rc = add_line(&talk->resolve, *entry);
@@ -133,6 +138,7 @@ void talk_free(struct talk *talk)
 	release_handles(talk);
 	curl_slist_free_all(talk->resolve);
 	curl_slist_free_all(talk->json_headers);
+	curl_slist_free_all(talk->text_headers);
 	free(talk);
 }
 
@@ -159,7 +165,9 @@ static void set_request(struct talk *talk, struct talk_answer *answer,
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
 				 (curl_off_t)strlen(request->body));
-		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, talk->json_headers);
+		curl_easy_setopt(easy, CURLOPT_HTTPHEADER,
+				 request->is_text ? talk->text_headers
+						  : talk->json_headers);
 	} else {
 		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);

@@ -22,7 +22,8 @@ struct talk;
 
 struct talk_request {
 	const char *url;
-	const char *body; /* JSON; NULL: GET, else POST */
+	const char *body; /* NULL: GET, else POST */
+	bool is_text;     /* the body: else it is JSON */
 	bool is_once;     /* acting on it twice makes a difference: over a
 			     connection of its own, since libcurl by itself
 			     sends again what a kept one lost */

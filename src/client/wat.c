@@ -8,7 +8,8 @@
 static int find_wat(struct cah_client *client, char **url,
 		    struct cah_error *err)
 {
-	struct call call = {"/custom/get-cpu-wat", false, NULL, CALL_JOB, 0};
+	struct call call = {
+		"/custom/get-cpu-wat", false, NULL, CALL_JOB, 0, NULL};
 	struct buf body;
 
 	*url = NULL;
@@ -24,8 +25,12 @@ static int find_wat(struct cah_client *client, char **url,
 static int look_up(struct cah_client *client, const char *url,
 		   struct cah_error *err)
 {
-	struct call call = {"/custom/lookup-wat", true,
-			    json_pack("{s:s}", "url", url), 0, 0};
+	struct call call = {"/custom/lookup-wat",
+			    true,
+			    json_pack("{s:s}", "url", url),
+			    0,
+			    0,
+			    NULL};
 	struct buf body;
 
 	buf_init(&body, TALK_BODY_MAX);
@@ -91,8 +96,12 @@ int cah_client_complete_wat(struct cah_client *client, const char *const *urls,
 		if (rc != CAH_OK)
 			return rc;
 	}
-	struct call call = {"/custom/markasdone-cpu", true,
-			    result_of(client, urls), CALL_JOB, 0};
+	struct call call = {"/custom/markasdone-cpu",
+			    true,
+			    result_of(client, urls),
+			    CALL_JOB,
+			    0,
+			    NULL};
 	buf_init(&body, TALK_BODY_MAX);
 	int rc = call_run(client, &body, &call, err);
 	if (rc == CAH_OK)

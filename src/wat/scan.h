@@ -18,6 +18,7 @@ enum {
 					go back to where it proves broken */
 	SCAN_RECORD_MAX = 128 << 20, /* bytes of one record, inflated */
 	SCAN_LANGUAGES_MAX = 32,     /* languages that are wanted */
+	SCAN_KEY_LEN = 16,           /* bytes of a pair's key: an MD5 */
 	SCAN_SEEN_MAX = 4 << 20,     /* pairs that dedup remembers */
 	SCAN_PUSH_MAX = 1 << 20,     /* bytes; see scan_place */
 };
@@ -31,10 +32,10 @@ struct candidate {
 	struct slice page_url; /* of the page that it stands on */
 	struct slice licence; /* last Creative Commons link before it, or "?" */
 	struct slice language; /* "en"; "un" where unknown or not asked */
-	unsigned char key[16]; /* MD5 of url and text, one after the other;
-				  zeros where dropped before dedup */
-	char md5[33];          /* the same, hexadecimal; or empty */
-	enum fate fate;        /* CAH_FATE_KEPT: goes on to the fetch */
+	unsigned char key[SCAN_KEY_LEN]; /* MD5 of url and text, one after the
+				  other; zeros where dropped before dedup */
+	char md5[33];                    /* the same, hexadecimal; or empty */
+	enum fate fate; /* CAH_FATE_KEPT: goes on to the fetch */
 };
 
 /* Called for every candidate, dropped ones too; not 0: the scan stops with that

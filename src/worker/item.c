@@ -28,6 +28,7 @@ struct item *item_new(const struct candidate *c, int64_t sample_id)
 	item->page_url = put(&at, c->page_url);
 	item->licence = put(&at, c->licence);
 	item->language = put(&at, c->language);
+	memcpy(item->key, c->key, sizeof(item->key));
 	memcpy(item->md5, c->md5, sizeof(item->md5));
 	item->fetch.url = item->url;
 	return item;

@@ -15,6 +15,7 @@ struct item {
 	struct slice page_url;
 	struct slice licence;
 	struct slice language;
+	unsigned char key[SCAN_KEY_LEN];
 	char md5[33];
 	bool has_body; /* fetch.body is initialised */
 	/* from the image stage on */

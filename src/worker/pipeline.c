@@ -270,7 +270,10 @@ static int add_up(const struct pipeline *p, struct fate_counts *out,
 static int check_reach(const struct pipeline *p, const struct fate_counts *c,
 		       struct cah_error *err)
 {
-	int64_t tried = atomic_load(&p->candidates) - c->n[CAH_FATE_OVER_LIMIT];
+	/* Those that the scan dropped as seen are no candidates here. */
+	int64_t tried = atomic_load(&p->candidates) -
+			c->n[CAH_FATE_OVER_LIMIT] -
+			atomic_load(&p->fates[CAH_FATE_SEEN_BEFORE]);
 	int64_t unreached =
 		c->n[CAH_FATE_NO_SUCH_HOST] + c->n[CAH_FATE_DNS_FAILED] +
 		c->n[CAH_FATE_DNS_TIMEOUT] + c->n[CAH_FATE_CONNECT_FAILED];

@@ -22,6 +22,13 @@ enum {
 					server: the fault is this machine's */
 };
 
+/* Which of @count pairs, by their keys one behind the other, nobody has taken
+ * before, to @is_new. Called on a thread of its own; ends early, with any
+ * answer, where @stop is set. */
+typedef void (*pipeline_ask_fn)(void *arg, const unsigned char *keys,
+				size_t count, bool *is_new,
+				struct cancel *stop);
+
 /* What stays the same from shard to shard; everything is borrowed. */
 struct pipeline_options {
 	struct clip *clip;
@@ -35,6 +42,8 @@ struct pipeline_options {
 	struct fetch_options fetch;
 	struct stream_options stream; /* for the WAT file */
 	struct image_limits image;
+	pipeline_ask_fn ask; /* NULL: nobody is asked */
+	void *ask_arg;
 	struct decoders *decoders; /* as many; NULL: pictures are decoded in
 				      this process */
 };
@@ -67,6 +76,8 @@ struct pipeline_work {
 	struct cancel *cancel; /* may be NULL */
 	pipeline_tick_fn tick; /* may be NULL */
 	void *tick_arg;
+	struct buf *scored; /* gets the keys of pairs that went through CLIP;
+			       may be NULL */
 };
 
 struct pipeline_result {

@@ -109,6 +109,16 @@ static int embed(struct pipeline *p, struct batch *b, struct cah_error *err)
 	return rc;
 }
 
+/* Those that CLIP has seen, kept or not, need not be fetched ever again. */
+static int note(const struct pipeline *p, const struct batch *b,
+		struct cah_error *err)
+{
+	struct buf *scored = p->work->scored;
+	for (size_t i = 0; i < b->count && scored != NULL; i++)
+		(void)buf_add(scored, b->items[i]->key, SCAN_KEY_LEN);
+	return scored != NULL ? buf_check(scored, "keys", err) : CAH_OK;
+}
+
 int stage_clip(struct pipeline *p, struct cah_error *err)
 {
 	struct batch b;
@@ -116,6 +126,8 @@ int stage_clip(struct pipeline *p, struct cah_error *err)
 	while (rc == CAH_OK && gather(&b, p->doors[STAGE_clip])) {
 		if (!cancel_is_set(p->stop))
 			rc = embed(p, &b, err);
+		if (rc == CAH_OK)
+			rc = note(p, &b, err);
 		bool is_lost = rc != CAH_OK || cancel_is_set(p->stop);
 		for (size_t i = 0; i < b.count; i++) {
 			size_t row = i * (size_t)b.dimension;

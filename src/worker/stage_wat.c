@@ -18,8 +18,9 @@ static int on_candidate(void *arg, const struct candidate *candidate)
 	struct item *item = item_new(candidate, p->work->first_id + serial);
 	if (item == NULL)
 		return CAH_ENOMEM;
+	enum stage next = p->options->ask != NULL ? STAGE_dedup : STAGE_fetch;
 	/* The fetch stage knows fetch jobs only. */
-	if (!queue_push(p->doors[STAGE_fetch], &item->fetch)) {
+	if (!queue_push(p->doors[next], &item->fetch)) {
 		item_free(item);
 		return CAH_ECANCELLED;
 	}

@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "dataset/reader.h"
 #include "worker/progress.h"
+#include "worker/taken.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -20,6 +21,9 @@ struct work {
 	const struct work_options *options;
 	struct cah_client *client;
 	struct cancel *cancel; /* the user's */
+	struct pipeline_options pipeline;
+	struct taken *taken;
+	struct buf scored; /* the shard's pairs that are taken with it */
 	struct work_summary *summary;
 	bool is_reporting;   /* a whole shard, which is not to be in vain */
 	int64_t patience_ms; /* monotonic: calls to the tracker end then, where
@@ -163,7 +167,7 @@ static int run_shard(struct work *w, const struct pipeline_work *job,
 		w->over = NULL;
 		return cah_fail(err, CAH_ENOMEM, "cannot start a thread");
 	}
-	rc = pipeline_run(&w->options->pipeline, job, result, err);
+	rc = pipeline_run(&w->pipeline, job, result, err);
 	cancel_set(w->over);
 	(void)pthread_join(heartbeat, NULL);
 	cancel_free(w->over);
@@ -182,6 +186,12 @@ static void log_shard(struct work *w, const struct pipeline_result *r)
 		 r->seconds > 0 ? (double)candidates / r->seconds : 0);
 }
 
+static void tell_taken(struct work *w)
+{
+	begin_call(w);
+	taken_tell(w->taken, &w->scored);
+}
+
 /* The shard's files are there; the tracker hears of it. Where it does not know
  * the worker any more, somebody else has the job and the files go. */
 static int report(struct work *w, const struct pipeline_work *job,
@@ -190,6 +200,8 @@ static int report(struct work *w, const struct pipeline_work *job,
 	w->is_reporting = true;
 	begin_call(w);
 	int rc = cah_client_complete(w->client, result->kept, NULL, err);
+	if (rc == CAH_OK)
+		tell_taken(w);
 	w->is_reporting = false;
 	if (rc == CAH_ETIMEDOUT || rc == CAH_ENOJOB) {
 		log_warn(w->options->log,
@@ -253,7 +265,9 @@ static int do_job(struct work *w, struct cah_error *err)
 		.cancel = w->cancel,
 		.tick = on_tick,
 		.tick_arg = w,
+		.scored = &w->scored,
 	};
+	buf_reset(&w->scored);
 	struct pipeline_result result = {0};
 	bool is_there;
 	w->is_lost = false;
@@ -299,6 +313,50 @@ static int do_jobs(struct work *w, struct cah_error *err)
 	}
 }
 
+/* Whom the pipeline asks for pairs that were taken before. */
+static int join_others(struct work *w, const struct cah_client_options *client,
+		       struct cah_error *err)
+{
+	const struct work_options *options = w->options;
+	if (taken_has_file(w->taken)) {
+		w->pipeline.scan.was_seen = taken_was_seen;
+		w->pipeline.scan.seen_arg = w->taken;
+	}
+	if (options->no_dedup ||
+	    !cah_client_has_filter(w->client, TAKEN_FILTER))
+		return CAH_OK;
+	log_info(options->log, "pairs that others have taken are left to them");
+	w->pipeline.ask = taken_ask;
+	w->pipeline.ask_arg = w->taken;
+	return taken_join(w->taken, client, err);
+}
+
+static int join(struct work *w, struct cah_error *err)
+{
+	const struct work_options *options = w->options;
+	struct cah_client_options client = options->client;
+	client.interrupt = is_interrupted;
+	client.interrupt_arg = w;
+	int rc = taken_new(&w->taken, options->seen_path, &options->seen_size,
+			   options->log, err);
+	if (rc == CAH_OK)
+		rc = cah_client_init(&w->client, &client, err);
+	if (rc != CAH_OK)
+		return rc;
+	log_info(options->log, "registered as \"%s\" at %s",
+		 cah_client_display_name(w->client), cah_client_url(w->client));
+	return join_others(w, &client, err);
+}
+
+static void say_goodbye(struct work *w)
+{
+	struct cah_error bye;
+	begin_goodbye(w);
+	begin_call(w);
+	if (cah_client_bye(w->client, &bye) != CAH_OK)
+		log_debug(w->options->log, "goodbye: %s", bye.text);
+}
+
 int work_run(const struct work_options *options, struct work_summary *out,
 	     struct cancel *cancel, struct cah_error *err)
 {
@@ -306,24 +364,20 @@ int work_run(const struct work_options *options, struct work_summary *out,
 	struct cah_error own;
 	*out = (struct work_summary){0};
 	err = err != NULL ? err : &own;
-	struct work w = {.options = options, .cancel = cancel, .summary = out};
+	struct work w = {.options = options,
+			 .cancel = cancel,
+			 .summary = out,
+			 .pipeline = options->pipeline};
 	pthread_mutex_init(&w.lock, NULL);
-	struct cah_client_options client = options->client;
-	client.interrupt = is_interrupted;
-	client.interrupt_arg = &w;
-	int rc = cah_client_init(&w.client, &client, err);
-	if (rc == CAH_OK) {
-		log_info(options->log, "registered as \"%s\" at %s",
-			 cah_client_display_name(w.client),
-			 cah_client_url(w.client));
+	buf_init(&w.scored, (size_t)PIPELINE_PIECE_IDS * SCAN_KEY_LEN);
+	int rc = join(&w, err);
+	if (rc == CAH_OK)
 		rc = do_jobs(&w, err);
-		begin_goodbye(&w);
-		struct cah_error bye;
-		begin_call(&w);
-		if (cah_client_bye(w.client, &bye) != CAH_OK)
-			log_debug(options->log, "goodbye: %s", bye.text);
-	}
+	if (w.client != NULL)
+		say_goodbye(&w);
 	cah_client_free(w.client);
+	taken_free(w.taken);
+	buf_fini(&w.scored);
 	pthread_mutex_destroy(&w.lock);
 	out->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
 	return rc;

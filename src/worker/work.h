@@ -4,6 +4,7 @@
 #define WORKER_WORK_H
 
 #include "base/log.h"
+#include "dedup/bloom.h"
 #include "worker/pipeline.h"
 
 #include <cah/client.h>
@@ -25,11 +26,14 @@ typedef void (*work_shard_fn)(void *arg, const struct pipeline_work *work,
 struct work_options {
 	struct pipeline_options pipeline;
 	struct cah_client_options client;
-	int64_t max_jobs;       /* 0: until none is open */
-	int64_t heartbeat_s;    /* 0: WORK_HEARTBEAT_S */
-	struct log *log;        /* may be NULL */
-	bool is_terminal;       /* a progress line in the log */
-	work_shard_fn on_shard; /* may be NULL */
+	const char *seen_path; /* a filter of pairs taken before; NULL: none */
+	struct bloom_size seen_size; /* of a new one */
+	bool no_dedup;               /* the tracker's service is not asked */
+	int64_t max_jobs;            /* 0: until none is open */
+	int64_t heartbeat_s;         /* 0: WORK_HEARTBEAT_S */
+	struct log *log;             /* may be NULL */
+	bool is_terminal;            /* a progress line in the log */
+	work_shard_fn on_shard;      /* may be NULL */
 	void *arg;
 };
 
