@@ -21,6 +21,11 @@ struct queue {
 	bool is_closed;
 	size_t head; /* of the oldest item */
 	struct queue_stats stats;
+	/* Who waits now: how many, and the sum of when they began. */
+	int64_t full_waiters;
+	int64_t full_since_ns;
+	int64_t empty_waiters;
+	int64_t empty_since_ns;
 	void *items[];
 };
 
@@ -94,8 +99,12 @@ bool queue_push(struct queue *q, void *item)
 	pthread_mutex_lock(&q->lock);
 	if (q->stats.depth == q->stats.capacity && !q->is_closed) {
 		int64_t start = clock_now_ns();
+		q->full_waiters++;
+		q->full_since_ns += start;
 		while (q->stats.depth == q->stats.capacity && !q->is_closed)
 			pthread_cond_wait(&q->not_full, &q->lock);
+		q->full_waiters--;
+		q->full_since_ns -= start;
 		q->stats.full_ns += clock_now_ns() - start;
 	}
 	bool is_open = !q->is_closed;
@@ -137,8 +146,11 @@ static void *pop(struct queue *q, int64_t timeout_ms)
 		deadline_after(timeout_ms > 0 ? timeout_ms : 0);
 
 	pthread_mutex_lock(&q->lock);
-	int64_t start = q->stats.depth == 0 ? clock_now_ns() : 0;
+	bool waits = q->stats.depth == 0 && timeout_ms != 0;
+	int64_t start = waits ? clock_now_ns() : 0;
 	int rc = timeout_ms == 0 ? ETIMEDOUT : 0;
+	q->empty_waiters += waits;
+	q->empty_since_ns += start;
 	while (q->stats.depth == 0 && !q->is_closed && rc == 0) {
 		if (timeout_ms < 0)
 			pthread_cond_wait(&q->not_empty, &q->lock);
@@ -146,7 +158,9 @@ static void *pop(struct queue *q, int64_t timeout_ms)
 			rc = pthread_cond_timedwait(&q->not_empty, &q->lock,
 						    &deadline);
 	}
-	if (start != 0 && timeout_ms != 0)
+	q->empty_waiters -= waits;
+	q->empty_since_ns -= start;
+	if (waits)
 		q->stats.empty_ns += clock_now_ns() - start;
 	if (q->stats.depth != 0)
 		item = get(q, &was_full);
@@ -195,5 +209,8 @@ void queue_stats(struct queue *q, struct queue_stats *out)
 {
 	pthread_mutex_lock(&q->lock);
 	*out = q->stats;
+	int64_t now = clock_now_ns();
+	out->full_ns += q->full_waiters * now - q->full_since_ns;
+	out->empty_ns += q->empty_waiters * now - q->empty_since_ns;
 	pthread_mutex_unlock(&q->lock);
 }

@@ -57,8 +57,8 @@ struct queue_stats {
 	size_t depth;     /* items inside now */
 	size_t most;      /* items inside at the fullest */
 	uint64_t passed;  /* items popped so far */
-	int64_t full_ns;  /* time that producers waited */
-	int64_t empty_ns; /* time that consumers waited */
+	int64_t full_ns;  /* time that producers waited, with those who do */
+	int64_t empty_ns; /* the same of consumers */
 };
 
 void queue_stats(struct queue *queue, struct queue_stats *out);

@@ -169,6 +169,7 @@ static void add(struct work_summary *sum, const struct work_summary *one)
 	sum->kept += one->kept;
 	sum->seconds += one->seconds;
 	fate_add(&sum->fates, &one->fates);
+	flow_add(&sum->flow, &one->flow);
 }
 
 /* Until the book has no job left, or --jobs are done. */

@@ -54,6 +54,11 @@ void worker_opts_rows(struct opt *rows, struct worker_opts *o)
 		 &o->blocking.urls_path, 0, 0},
 		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
 		 &o->no_sandbox, 0, 0},
+		{"stats", NULL, "tell after each shard how its stages did",
+		 OPT_FLAG, &o->wants_stats, 0, 0},
+		{"metrics", "[ADDR:]PORT",
+		 "answer GET /metrics for Prometheus there", OPT_TEXT,
+		 &o->metrics, 0, 0},
 		{"quiet", NULL, "say only what goes wrong", OPT_FLAG,
 		 &o->is_quiet, 0, 0},
 		{"json", NULL, "results and log lines as JSON", OPT_FLAG,
@@ -124,11 +129,18 @@ int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 	if (rc == CAH_OK && !o->no_sandbox)
 		rc = worker_opts_decoders(&o->decoders, o->clip, &decoders,
 					  err);
+	if (rc == CAH_OK && o->metrics != NULL)
+		rc = account_new(&o->account, err);
+	if (rc == CAH_OK && o->metrics != NULL)
+		rc = monitor_new(&o->monitor, o->metrics, o->account, o->log,
+				 err);
 	return rc;
 }
 
 void worker_opts_close(struct worker_opts *o)
 {
+	monitor_free(o->monitor);
+	account_free(o->account);
 	decoders_free(o->decoders);
 	if (o->clip != NULL)
 		clip_close(o->clip);
@@ -151,6 +163,47 @@ static void copy_last_name(char out[NAME_MAX + 1], const char *path)
 		       path + start);
 }
 
+static void put_table(const struct flow *flow)
+{
+	struct buf table;
+	buf_init(&table, FLOW_TEXT_MAX);
+	flow_write(&table, flow);
+	if (!table.is_failed && table.len > 0)
+		(void)fwrite(table.data, 1, table.len, stderr);
+	buf_fini(&table);
+}
+
+/* --stats: a table for people, or a line of JSON a stage. */
+static void tell_stats(void *arg, const struct pipeline_work *work,
+		       const struct pipeline_result *result)
+{
+	const struct worker_opts *o = arg;
+	const struct flow *flow = &result->flow;
+	/* A shard that was there already took nothing. */
+	if (flow->ns == 0)
+		return;
+	if (!o->is_json) {
+		put_table(flow);
+		return;
+	}
+	for (int i = 0; i < STAGE_COUNT; i++) {
+		const struct flow_stage *s = &flow->stages[i];
+		enum stage stage = (enum stage)i;
+		const struct log_field fields[] = {
+			log_text("shard", slice_of(work->name)),
+			log_text("stage", slice_of(flow_name(stage))),
+			log_int("threads", s->threads),
+			log_int("busy_percent",
+				(int64_t)(100 * flow_busy(flow, stage) + 0.5)),
+			log_int("items", s->taken),
+			log_int("depth_most", s->depth_most),
+			log_int("room", s->room),
+		};
+		log_fields(o->log, LOG_INFO, "stage", fields,
+			   sizeof(fields) / sizeof(fields[0]));
+	}
+}
+
 int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 		      struct cah_error *err)
 {
@@ -160,6 +213,9 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 		.log = o->log,
 		.is_terminal =
 			isatty(STDERR_FILENO) && !o->is_quiet && !o->is_json,
+		.account = o->account,
+		.on_shard = o->wants_stats ? tell_stats : NULL,
+		.arg = o,
 	};
 	*p = (struct pipeline_options){
 		.clip = o->clip,
@@ -188,6 +244,26 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 					     o->languages, err);
 }
 
+static json_t *stages_json(const struct flow *flow)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < STAGE_COUNT; i++) {
+		const struct flow_stage *s = &flow->stages[i];
+		enum stage stage = (enum stage)i;
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:i, s:f, s:I, s:f, s:f, s:I, s:I}",
+				  "stage", flow_name(stage), "threads",
+				  s->threads, "busy", flow_busy(flow, stage),
+				  "items", (json_int_t)s->taken, "rate",
+				  flow_rate(flow, stage), "depth_mean",
+				  s->depth_mean, "depth_most",
+				  (json_int_t)s->depth_most, "room",
+				  (json_int_t)s->room));
+	}
+	return list;
+}
+
 static void print_json(const struct work_summary *s, int rc,
 		       const struct cah_error *err)
 {
@@ -199,6 +275,7 @@ static void print_json(const struct work_summary *s, int rc,
 		"{s:I, s:I, s:I, s:I, s:f, s:o}", "jobs", s->jobs,
 		"jobs_too_late", s->lost, "candidates", fate_total(&s->fates),
 		"kept", s->kept, "seconds", s->seconds, "fates", fates);
+	json_object_set_new(report, "stages", stages_json(&s->flow));
 	if (rc != CAH_OK)
 		json_object_set_new(report, "error", json_string(err->text));
 	json_dumpf(report, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));

@@ -6,6 +6,7 @@
 #include "cli/blocking.h"
 #include "cli/fetch_opts.h"
 #include "cli/languages.h"
+#include "cli/monitor.h"
 #include "cli/opt.h"
 #include "cli/text_opts.h"
 #include "worker/work.h"
@@ -13,7 +14,7 @@
 #include <limits.h>
 
 enum {
-	WORKER_OPTS_OWN = 12, /* beside those of texts and of fetching */
+	WORKER_OPTS_OWN = 14, /* beside those of texts and of fetching */
 	/* rows of worker_opts_rows */
 	WORKER_OPTS_COUNT =
 		WORKER_OPTS_OWN + TEXT_OPTS_COUNT + FETCH_OPTS_COUNT,
@@ -32,6 +33,8 @@ struct worker_opts {
 	struct text_opts text;
 	struct fetch_opts fetch;
 	bool no_sandbox;
+	bool wants_stats;
+	const char *metrics;
 	bool is_quiet;
 	bool is_json;
 	/* made by worker_opts_open */
@@ -40,6 +43,8 @@ struct worker_opts {
 	struct clip *clip;
 	struct decoders *decoders; /* NULL with no_sandbox */
 	struct log *log;
+	struct account *account; /* with metrics */
+	struct monitor *monitor;
 	char *folder; /* of --out */
 	char model_name[NAME_MAX + 1];
 	struct languages language_list;

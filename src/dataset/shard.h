@@ -43,6 +43,18 @@ struct shard_options {
 	bool save_images;   /* the .tar */
 };
 
+/* How a stage of the work did. */
+struct shard_stage {
+	const char *name;
+	int threads;
+	double busy; /* share of their time, 0 to 1 */
+	int64_t items;
+	double rate;       /* items a second */
+	double depth_mean; /* items at its door */
+	int64_t depth_most;
+	int64_t room;
+};
+
 /* What NAME.stats.json says beside the fates. */
 struct shard_stats {
 	struct fate_counts fates; /* the sum is the number of candidates */
@@ -57,6 +69,8 @@ struct shard_stats {
 	int piece;
 	const char *model; /* its folder's name */
 	double threshold;
+	const struct shard_stage *stages; /* borrowed */
+	size_t stage_count;
 };
 
 struct shard;

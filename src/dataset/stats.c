@@ -40,6 +40,40 @@ static json_t *fates_object(const struct fate_counts *counts)
 	return object;
 }
 
+static json_t *stage_object(const struct shard_stage *stage)
+{
+	json_t *object = json_object();
+	bool is_failed = object == NULL;
+	put(object, "stage", text_or_null(stage->name), &is_failed);
+	put(object, "threads", json_integer(stage->threads), &is_failed);
+	put(object, "busy", real_or_null(stage->busy), &is_failed);
+	put(object, "items", json_integer(stage->items), &is_failed);
+	put(object, "rate", real_or_null(stage->rate), &is_failed);
+	put(object, "depth_mean", real_or_null(stage->depth_mean), &is_failed);
+	put(object, "depth_most", json_integer(stage->depth_most), &is_failed);
+	put(object, "room", json_integer(stage->room), &is_failed);
+	if (is_failed) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+static json_t *stages_array(const struct shard_stats *stats)
+{
+	json_t *array = json_array();
+	bool is_failed = array == NULL;
+	for (size_t i = 0; i < stats->stage_count; i++)
+		if (json_array_append_new(array,
+					  stage_object(&stats->stages[i])) != 0)
+			is_failed = true;
+	if (is_failed) {
+		json_decref(array);
+		return NULL;
+	}
+	return array;
+}
+
 static json_t *stats_object(const char *name, int64_t rows,
 			    const struct shard_stats *stats)
 {
@@ -64,6 +98,7 @@ static json_t *stats_object(const char *name, int64_t rows,
 		{"wat_bytes", json_integer(stats->wat_bytes)},
 		{"image_bytes", json_integer(stats->image_bytes)},
 		{"seconds", real_or_null(stats->seconds)},
+		{"stages", stages_array(stats)},
 		{"cah_version", json_string(CAH_VERSION)},
 	};
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)

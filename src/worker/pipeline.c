@@ -96,6 +96,7 @@ static void *run_stage(void *arg)
 	drain(p, post->stage);
 
 	pthread_mutex_lock(&p->lock);
+	p->lived_ns[post->stage] += clock_now_ns() - p->start_ns;
 	bool is_last = --p->running[post->stage] == 0;
 	if (is_last)
 		p->running_stages--;
@@ -106,8 +107,7 @@ static void *run_stage(void *arg)
 	return NULL;
 }
 
-static void read_progress(struct pipeline *p, struct pipeline_progress *out,
-			  int64_t start_ns)
+static void read_progress(struct pipeline *p, struct pipeline_progress *out)
 {
 	struct fetch_stats fetch;
 	fetch_get_stats(p->fetch, &fetch);
@@ -116,13 +116,17 @@ static void read_progress(struct pipeline *p, struct pipeline_progress *out,
 		.wat_total = atomic_load(&p->wat_total),
 		.candidates = atomic_load(&p->candidates),
 		.fetching = fetch.active,
+		.queued = fetch.waiting,
 		.fetched = atomic_load(&p->fetched),
 		.scored = atomic_load(&p->scored),
 		.kept = atomic_load(&p->fates[CAH_FATE_KEPT]),
 		.ended = atomic_load(&p->ended),
 		.image_bytes = atomic_load(&p->image_bytes),
-		.seconds = (double)(clock_now_ns() - start_ns) / 1e9,
+		.seconds = (double)(clock_now_ns() - p->start_ns) / 1e9,
 	};
+	for (int i = 0; i < CAH_FATE_COUNT; i++)
+		out->fates.n[i] = atomic_load(&p->fates[i]);
+	stage_look(p, &fetch, &out->flow);
 }
 
 /* True when all stages have ended; false after TICK_MS. */
@@ -141,11 +145,6 @@ static bool wait_for_stages(struct pipeline *p)
 	bool is_over = p->running_stages == 0;
 	pthread_mutex_unlock(&p->lock);
 	return is_over;
-}
-
-static int stage_threads(const struct pipeline *p, int stage)
-{
-	return stage == STAGE_image ? p->options->threads : 1;
 }
 
 /* Starts every thread. Where one cannot be started the others are stopped, and
@@ -193,7 +192,7 @@ static void stop_early(struct pipeline *p, int started)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static void run_threads(struct pipeline *p, int64_t start_ns)
+static void run_threads(struct pipeline *p)
 {
 	const struct pipeline_work *work = p->work;
 	struct post posts[STAGE_COUNT + PIPELINE_THREADS_MAX];
@@ -203,7 +202,7 @@ static void run_threads(struct pipeline *p, int64_t start_ns)
 		stop_early(p, count);
 	while (!wait_for_stages(p)) {
 		struct pipeline_progress progress;
-		read_progress(p, &progress, start_ns);
+		read_progress(p, &progress);
 		if (cancel_is_set(work->cancel) ||
 		    (work->tick != NULL &&
 		     work->tick(work->tick_arg, &progress) != 0))
@@ -285,9 +284,28 @@ static int check_reach(const struct pipeline *p, const struct fate_counts *c,
 			(long long)tried);
 }
 
+static void tell_stages(struct shard_stage *out, const struct flow *flow)
+{
+	for (int i = 0; i < STAGE_COUNT; i++) {
+		const struct flow_stage *stage = &flow->stages[i];
+		out[i] = (struct shard_stage){
+			.name = flow_name((enum stage)i),
+			.threads = stage->threads,
+			.busy = flow_busy(flow, (enum stage)i),
+			.items = stage->taken,
+			.rate = flow_rate(flow, (enum stage)i),
+			.depth_mean = stage->depth_mean,
+			.depth_most = stage->depth_most,
+			.room = stage->room,
+		};
+	}
+}
+
 static int finish(struct pipeline *p, struct pipeline_result *out,
 		  struct cah_error *err)
 {
+	struct shard_stage told[STAGE_COUNT];
+	tell_stages(told, &out->flow);
 	const struct shard_stats stats = {
 		.fates = out->fates,
 		.records = p->scan.records,
@@ -295,8 +313,10 @@ static int finish(struct pipeline *p, struct pipeline_result *out,
 		.pages = p->scan.pages,
 		.image_links = p->scan.image_links,
 		.wat_bytes = p->scan.packed_bytes,
-		.image_bytes = atomic_load(&p->image_bytes),
+		.image_bytes = out->image_bytes,
 		.seconds = out->seconds,
+		.stages = told,
+		.stage_count = STAGE_COUNT,
 		.wat_url = p->work->wat,
 		.piece = p->work->piece,
 		.model = p->options->model,
@@ -321,19 +341,32 @@ static int init_lock(struct pipeline *p, struct cah_error *err)
 	return CAH_OK;
 }
 
+/* All threads have ended. */
+static void conclude(struct pipeline *p, struct pipeline_result *out)
+{
+	struct pipeline_progress last;
+	read_progress(p, &last);
+	out->seconds = last.seconds;
+	out->flow = last.flow;
+	out->fates = last.fates;
+	out->image_bytes = last.image_bytes;
+	out->wat_bytes = last.wat_bytes;
+}
+
 int pipeline_run(const struct pipeline_options *options,
 		 const struct pipeline_work *work, struct pipeline_result *out,
 		 struct cah_error *err)
 {
 	assert(options->threads >= 1 &&
 	       options->threads <= PIPELINE_THREADS_MAX);
-	int64_t start_ns = clock_now_ns();
 	*out = (struct pipeline_result){0};
 	struct pipeline *p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return cah_fail(err, CAH_ENOMEM, "pipeline: out of memory");
 	p->options = options;
 	p->work = work;
+	p->start_ns = clock_now_ns();
+	p->watch.looked_ns = p->start_ns;
 	atomic_store(&p->wat_total, -1);
 	int rc = init_lock(p, err);
 	if (rc != CAH_OK) {
@@ -343,8 +376,8 @@ int pipeline_run(const struct pipeline_options *options,
 	rc = make_parts(p, err);
 	if (rc != CAH_OK)
 		goto out;
-	run_threads(p, start_ns);
-	out->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
+	run_threads(p);
+	conclude(p, out);
 	if (p->code != CAH_OK && err != NULL)
 		*err = p->err;
 	rc = p->code;

@@ -12,6 +12,7 @@
 #include "fetch/stream.h"
 #include "image/image.h"
 #include "wat/scan.h"
+#include "worker/flow.h"
 
 #include <cah/error.h>
 
@@ -53,12 +54,15 @@ struct pipeline_progress {
 	int64_t wat_total;  /* bytes of this piece, -1 where unknown */
 	int64_t candidates; /* that passed the wat stage */
 	int64_t fetching;   /* transfers now */
+	int64_t queued;     /* jobs inside the fetch stage that have none yet */
 	int64_t fetched;    /* images that came whole */
 	int64_t scored;     /* pairs that went through CLIP */
 	int64_t kept;
-	int64_t ended;       /* candidates that have their fate */
-	int64_t image_bytes; /* downloaded */
-	double seconds;      /* since the shard began */
+	int64_t ended;            /* candidates that have their fate */
+	int64_t image_bytes;      /* downloaded */
+	double seconds;           /* since the shard began */
+	struct fate_counts fates; /* of those that passed the wat stage */
+	struct flow flow;
 };
 
 /* Called every 250 ms on the calling thread; not 0: the shard is given up with
@@ -83,7 +87,10 @@ struct pipeline_work {
 struct pipeline_result {
 	struct fate_counts fates;
 	int64_t kept; /* pairs in the files */
+	int64_t wat_bytes;
+	int64_t image_bytes;
 	double seconds;
+	struct flow flow;
 };
 
 /* Runs one shard to its end; its files appear when all is well and not

@@ -34,12 +34,16 @@ void progress_line(char *out, size_t cap, const char *name,
 	int percent = p->wat_total > 0 ? (int)(100.0 * (double)p->wat_bytes /
 					       (double)p->wat_total)
 				       : 0;
+	char limit[32] = "";
+	if (p->flow.limit != NULL)
+		(void)snprintf(limit, sizeof(limit), " (%s is the limit)",
+			       p->flow.limit);
 	double rate = p->seconds > 0 ? (double)p->ended / p->seconds : 0;
 	/* What a narrow terminal cuts off stands last. */
 	(void)snprintf(out, cap,
-		       "%s: %s left, %.0f/s, kept %lld, scored %lld, fetched "
+		       "%s: %s left, %.0f/s%s, kept %lld, scored %lld, fetched "
 		       "%lld/%lld, wat %d%%, %lld open",
-		       name, left, rate, (long long)p->kept,
+		       name, left, rate, limit, (long long)p->kept,
 		       (long long)p->scored, (long long)p->fetched,
 		       (long long)p->candidates, percent,
 		       (long long)p->fetching);

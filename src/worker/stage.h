@@ -10,11 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum stage {
-#define STAGE(name, room, text) STAGE_##name,
-#include "worker/stages.def"
-#undef STAGE
-	STAGE_COUNT
+/* What the thread that ticks has seen of them. */
+struct watch {
+	int64_t looks;
+	int64_t depth_sum[STAGE_COUNT]; /* of all looks */
+	int64_t looked_ns;              /* monotonic; the last one */
+	int64_t fetch_busy_ns;
+	struct flow before; /* where the window began */
+	const char *limit;  /* of the last whole window */
 };
 
 struct pipeline {
@@ -37,9 +40,13 @@ struct pipeline {
 	atomic_llong wat_bytes;
 	atomic_llong wat_total;
 
+	int64_t start_ns; /* monotonic */
+	struct watch watch;
+
 	pthread_mutex_t lock; /* for what follows */
 	pthread_cond_t changed;
-	int running[STAGE_COUNT]; /* threads of each stage */
+	int running[STAGE_COUNT];      /* threads of each stage */
+	int64_t lived_ns[STAGE_COUNT]; /* of those that have ended */
 	int running_stages;
 	int code; /* the first failure */
 	struct cah_error err;
@@ -53,6 +60,13 @@ struct pipeline {
 					struct cah_error *err);
 #include "worker/stages.def"
 #undef STAGE
+
+/* Threads of @stage. */
+int stage_threads(const struct pipeline *p, int stage);
+
+/* Looks at all stages. The thread that ticks only; @fetch is of this moment. */
+void stage_look(struct pipeline *p, const struct fetch_stats *fetch,
+		struct flow *out);
 
 /* Frees the file's bytes; the clip stage does not need them. */
 void stage_drop_body(struct pipeline *p, struct item *item);

@@ -130,6 +130,7 @@ static int on_tick(void *arg, const struct pipeline_progress *progress)
 	bool lost = w->is_lost;
 	pthread_mutex_unlock(&w->lock);
 
+	account_look(w->options->account, progress);
 	progress_line(line, sizeof(line), w->name, progress);
 	if (w->options->is_terminal) {
 		log_progress(w->options->log, line);
@@ -173,6 +174,8 @@ static int run_shard(struct work *w, const struct pipeline_work *job,
 	cancel_free(w->over);
 	w->over = NULL;
 	log_progress(w->options->log, NULL);
+	account_add(w->options->account, result);
+	flow_add(&w->summary->flow, &result->flow);
 	return rc;
 }
 
@@ -208,12 +211,14 @@ static int report(struct work *w, const struct pipeline_work *job,
 			 "shard %s came too late, it is dropped: %s", w->name,
 			 err->text);
 		w->summary->lost++;
+		account_end(w->options->account, ACCOUNT_LATE);
 		rc = shard_remove(w->options->pipeline.folder, w->name, err);
 		return rc == CAH_OK ? begin_anew(w, err) : rc;
 	}
 	if (rc != CAH_OK)
 		return rc;
 	w->failures = 0;
+	account_end(w->options->account, ACCOUNT_DONE);
 	w->summary->jobs++;
 	w->summary->kept += result->kept;
 	fate_add(&w->summary->fates, &result->fates);
@@ -286,6 +291,8 @@ static int do_job(struct work *w, struct cah_error *err)
 			 job.piece, job.wat);
 		rc = run_shard(w, &job, &result, err);
 	}
+	if (rc != CAH_OK)
+		account_end(w->options->account, ACCOUNT_FAILED);
 	rc = rc == CAH_OK ? report(w, &job, &result, err)
 			  : after_failure(w, rc, err);
 	free(wat);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "dedup/bloom.h"
+#include "worker/account.h"
 #include "worker/pipeline.h"
 
 #include <cah/client.h>
@@ -33,6 +34,7 @@ struct work_options {
 	int64_t heartbeat_s;         /* 0: WORK_HEARTBEAT_S */
 	struct log *log;             /* may be NULL */
 	bool is_terminal;            /* a progress line in the log */
+	struct account *account;     /* is told of all; may be NULL */
 	work_shard_fn on_shard;      /* may be NULL */
 	void *arg;
 };
@@ -43,6 +45,7 @@ struct work_summary {
 	struct fate_counts fates;
 	int64_t kept;
 	double seconds;
+	struct flow flow; /* of all shards */
 };
 
 /* Works until no job is open, max_jobs are done or @cancel is set; what it did
