@@ -33,6 +33,7 @@ struct decoder {
 	struct codec_notes *notes;
 	bool is_deaf; /* to warnings */
 	bool keeps_truncated;
+	bool has_header; /* what is cut before its end shows nothing */
 	bool is_truncated;
 };
 
@@ -61,7 +62,7 @@ static void on_message(j_common_ptr jpeg, int level)
 	    code == JWRN_ADOBE_XFORM)
 		return;
 	if (code == JWRN_JPEG_EOF)
-		decoder->is_truncated = true;
+		decoder->is_truncated = decoder->has_header;
 	if (!decoder->is_truncated)
 		give_up(jpeg, CAH_FATE_BROKEN_IMAGE);
 	if (!decoder->keeps_truncated)
@@ -176,6 +177,7 @@ static void decode(struct decoder *decoder, struct image *out,
 	if (decoder->notes->wants_profile)
 		jpeg_save_markers(jpeg, JPEG_APP0 + 2, MARKER_MAX);
 	(void)jpeg_read_header(jpeg, TRUE);
+	decoder->has_header = true;
 	enum fate fate =
 		codec_check_size(jpeg->image_width, jpeg->image_height, limits);
 	if (fate != CAH_FATE_KEPT)
