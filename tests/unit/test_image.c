@@ -101,8 +101,9 @@ static void image__of_every_kind_is_decoded(void **state)
 	}
 }
 
-/* For each length: only the whole file gives a picture. Where the bytes end at
- * the end of their memory, a sanitizer sees a read past it. */
+/* For each length: only the whole file gives a picture. A JPEG is cut where its
+ * header is whole, and broken before. Where the bytes end at the end of their
+ * memory, a sanitizer sees a read past it. */
 static void image__that_is_cut_is_broken_at_any_place(void **state)
 {
 	(void)state;
@@ -111,6 +112,7 @@ static void image__that_is_cut_is_broken_at_any_place(void **state)
 	struct image_limits limits = any_size();
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct buf bytes;
+		enum fate wanted = CAH_FATE_BROKEN_IMAGE;
 		read_sample(&bytes, names[i]);
 		for (size_t len = 16; len < bytes.len; len++) {
 			char *cut = malloc(len);
@@ -119,11 +121,14 @@ static void image__that_is_cut_is_broken_at_any_place(void **state)
 			struct image image;
 			enum fate fate = image_decode(
 				&image, (struct slice){cut, len}, &limits, 4);
-			assert_int_equal(fate, i < 2 ? CAH_FATE_TRUNCATED_IMAGE
-						     : CAH_FATE_BROKEN_IMAGE);
+			if (fate == CAH_FATE_TRUNCATED_IMAGE)
+				wanted = fate;
+			assert_int_equal(fate, wanted);
 			assert_null(image.rgb);
 			free(cut);
 		}
+		assert_int_equal(wanted, i < 2 ? CAH_FATE_TRUNCATED_IMAGE
+					       : CAH_FATE_BROKEN_IMAGE);
 		buf_fini(&bytes);
 	}
 }
