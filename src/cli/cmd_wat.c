@@ -85,6 +85,7 @@ static void add_jsonl(struct buf *out, const struct candidate *c, bool has_fate)
 	wire_json_put_slice(&json, "page_url", c->page_url);
 	wire_json_put_slice(&json, "license", c->licence);
 	wire_json_put_slice(&json, "language", c->language);
+	wire_json_put_bool(&json, "language_sure", c->is_language_sure);
 	wire_json_put_text(&json, "md5", c->md5);
 	if (has_fate)
 		wire_json_put_text(&json, "fate", fate_key(c->fate));
@@ -112,6 +113,7 @@ static void add_tsv(struct buf *out, const struct candidate *c, bool has_fate)
 	add_field(out, c->page_url, '\t');
 	add_field(out, c->licence, '\t');
 	add_field(out, c->language, '\t');
+	add_field(out, slice_of(c->is_language_sure ? "true" : "false"), '\t');
 	add_field(out, slice_of(c->md5), has_fate ? '\t' : '\n');
 	if (has_fate)
 		add_field(out, slice_of(fate_key(c->fate)), '\n');
@@ -309,7 +311,7 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 	request->arg = wat;
 	request->threads = count_threads();
 	request->scan.has_rules = !settings.is_urls_only;
-	int rc = text_opts_read(&settings.text, &request->scan.rules, err);
+	int rc = text_opts_read(&settings.text, &request->scan, err);
 	if (settings.has_no_rules)
 		request->scan.rules = text_rules_none();
 	if (rc == CAH_OK)
@@ -362,7 +364,8 @@ static int read_files(struct wat *wat, int count, char **locations,
 {
 	if (wat->add_line == add_tsv)
 		(void)buf_printf(sink_buf(wat->sink),
-				 "url\ttext\tpage_url\tlicense\tlanguage\tmd5"
+				 "url\ttext\tpage_url\tlicense\tlanguage"
+				 "\tlanguage_sure\tmd5"
 				 "%s\n",
 				 settings.is_all ? "\tfate" : "");
 	int rc = CAH_OK;

@@ -33,18 +33,22 @@ void text_opts_rows(struct opt *rows, struct text_opts *o)
 		{"keep-boilerplate", NULL,
 		 "keep stock phrases, as \"click to enlarge\"", OPT_FLAG,
 		 &o->keep_boilerplate, 0, 0},
+		{"sure-language", NULL,
+		 "drop texts whose language CLD2 only guesses", OPT_FLAG,
+		 &o->wants_sure_language, 0, 0},
 	};
 	memcpy(rows, table, sizeof(table));
 }
 
-int text_opts_read(const struct text_opts *o, struct text_rules *rules,
+int text_opts_read(const struct text_opts *o, struct scan_options *scan,
 		   struct cah_error *err)
 {
 	if (o->min_characters > o->max_characters)
 		return cah_fail(err, CAH_EINVALID,
 				"--min-characters is above --max-characters: "
 				"no text would be left");
-	*rules = (struct text_rules){
+	scan->wants_sure_language = o->wants_sure_language;
+	scan->rules = (struct text_rules){
 		.min_characters = (int)o->min_characters,
 		.max_characters = (int)o->max_characters,
 		.min_letters = o->min_letters,

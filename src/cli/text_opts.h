@@ -1,13 +1,13 @@
-/* text_opts.h: the options of the rules for texts that commands share, and what
+/* text_opts.h: the options of what texts must be that commands share, and what
  * they make of them. Main thread. */
 #ifndef CLI_TEXT_OPTS_H
 #define CLI_TEXT_OPTS_H
 
 #include "cli/opt.h"
-#include "wat/text.h"
+#include "wat/scan.h"
 
 enum {
-	TEXT_OPTS_COUNT = 6, /* rows of text_opts_rows */
+	TEXT_OPTS_COUNT = 7, /* rows of text_opts_rows */
 };
 
 /* As given. */
@@ -18,6 +18,7 @@ struct text_opts {
 	double max_repeated;
 	bool keep_placeholders;
 	bool keep_boilerplate;
+	bool wants_sure_language;
 };
 
 /* The defaults: text_rules_default. */
@@ -26,10 +27,10 @@ void text_opts_init(struct text_opts *opts);
 /* Writes TEXT_OPTS_COUNT rows to @rows, their values in @opts. */
 void text_opts_rows(struct opt *rows, struct text_opts *opts);
 
-/* Fills in *rules what was given. Errors: CAH_EINVALID (limits that nothing is
+/* Fills in *scan what was given. Errors: CAH_EINVALID (limits that nothing is
  * within). */
 CAH_MUST_CHECK int text_opts_read(const struct text_opts *opts,
-				  struct text_rules *rules,
+				  struct scan_options *scan,
 				  struct cah_error *err);
 
 #endif

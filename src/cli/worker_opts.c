@@ -238,7 +238,7 @@ int worker_opts_apply(struct worker_opts *o, struct work_options *work,
 	o->resolve_entries[o->fetch.resolve.count] = NULL;
 	work->client.resolve = o->resolve_entries;
 	work->client.type = CAH_HYBRID;
-	int rc = text_opts_read(&o->text, &p->scan.rules, err);
+	int rc = text_opts_read(&o->text, &p->scan, err);
 	return rc != CAH_OK ? rc
 			    : languages_read(&o->language_list, &p->scan,
 					     o->languages, err);

@@ -246,6 +246,9 @@ static enum fate judge_language(const struct judge *judge, struct candidate *c)
 		return CAH_FATE_KEPT;
 	struct language language = language_of(c->text);
 	c->language = slice_of(language.code);
+	c->is_language_sure = language.is_reliable;
+	if (o->wants_sure_language && !language.is_reliable)
+		return CAH_FATE_LANGUAGE;
 	return language_is_wanted(&language, o->languages, o->language_count)
 		       ? CAH_FATE_KEPT
 		       : CAH_FATE_LANGUAGE;

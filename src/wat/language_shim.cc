@@ -1,6 +1,6 @@
-/* The one file that knows CLD2 (Compact Language Detector 2, Dick Sites; the
- * Debian package's standard tables, which tell some 80 languages and judge
- * short texts better than its full ones). */
+/* The one file that knows CLD2 (Compact Language Detector 2, Dick Sites), with
+ * the tables of libcld2_full, as pycld2 has them: they tell some 175 languages.
+ */
 #include "wat/language.h"
 
 #include <algorithm>

@@ -32,6 +32,7 @@ struct candidate {
 	struct slice page_url; /* of the page that it stands on */
 	struct slice licence; /* last Creative Commons link before it, or "?" */
 	struct slice language; /* "en"; "un" where unknown or not asked */
+	bool is_language_sure; /* not only the best guess of CLD2 */
 	unsigned char key[SCAN_KEY_LEN]; /* MD5 of url and text, one after the
 				  other; zeros where dropped before dedup */
 	char md5[33];                    /* the same, hexadecimal; or empty */
@@ -51,9 +52,10 @@ struct scan_options {
 	const char *languages[SCAN_LANGUAGES_MAX]; /* codes, borrowed; none:
 						      any language */
 	int language_count;
-	bool tells_language; /* also where any is wanted */
-	bool has_rules;      /* false: neither rules, language nor dedup */
-	seen_fn was_seen;    /* asked last of all; NULL: nobody knows */
+	bool tells_language;      /* also where any is wanted */
+	bool wants_sure_language; /* where it is told, a guess will not do */
+	bool has_rules;           /* false: neither rules, language nor dedup */
+	seen_fn was_seen;         /* asked last of all; NULL: nobody knows */
 	void *seen_arg;
 	const struct blocklist *blocked; /* NULL: nothing is; borrowed */
 	bool leaves_twins; /* this is a part of a file: duplicates are told, and

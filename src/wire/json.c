@@ -153,6 +153,13 @@ void wire_json_put_int(struct wire_json *json, const char *key, int64_t value)
 	wire_json_int(json, value);
 }
 
+void wire_json_put_bool(struct wire_json *json, const char *key, bool value)
+{
+	wire_json_key(json, key);
+	begin_value(json);
+	buf_printf(json->out, "%s", value ? "true" : "false");
+}
+
 void wire_json_put_id(struct wire_json *json, const char *key, int64_t value)
 {
 	wire_json_key(json, key);

@@ -33,6 +33,7 @@ void wire_json_put_text(struct wire_json *json, const char *key,
 void wire_json_put_slice(struct wire_json *json, const char *key,
 			 struct slice value);
 void wire_json_put_int(struct wire_json *json, const char *key, int64_t value);
+void wire_json_put_bool(struct wire_json *json, const char *key, bool value);
 
 /* The same as a decimal string: start_id and end_id. */
 void wire_json_put_id(struct wire_json *json, const char *key, int64_t value);

@@ -75,6 +75,7 @@ struct ranges {
 struct packed {
 	size_t url, text, page_url, licence, language; /* bytes */
 	enum fate fate;
+	bool is_language_sure;
 	unsigned char key[sizeof(((struct candidate *)0)->key)];
 	char md5[sizeof(((struct candidate *)0)->md5)];
 };
@@ -88,7 +89,8 @@ static int pack(struct buf *out, const struct candidate *c)
 			   .page_url = c->page_url.len,
 			   .licence = c->licence.len,
 			   .language = c->language.len,
-			   .fate = c->fate};
+			   .fate = c->fate,
+			   .is_language_sure = c->is_language_sure};
 	memcpy(p.key, c->key, sizeof(p.key));
 	memcpy(p.md5, c->md5, sizeof(p.md5));
 	(void)buf_add(out, &p, sizeof(p));
@@ -112,7 +114,8 @@ static void unpack(struct candidate *c, struct slice *from)
 	struct packed p;
 	memcpy(&p, from->data, sizeof(p));
 	(void)cut(from, sizeof(p));
-	*c = (struct candidate){.fate = p.fate};
+	*c = (struct candidate){.fate = p.fate,
+				.is_language_sure = p.is_language_sure};
 	c->url = cut(from, p.url);
 	c->text = cut(from, p.text);
 	c->page_url = cut(from, p.page_url);

@@ -5,7 +5,7 @@
  *   url BASE INPUT    the resolved URL; "invalid", "limit"
  *   text RAW          the clean text
  *   judge TEXT        the fate's key, the language's code, whether English is
- *                     wanted: "kept en 1" */
+ *                     wanted, whether the language is sure: "kept en 1 1" */
 #include "base/buf.h"
 #include "wat/language.h"
 #include "wat/text.h"
@@ -70,8 +70,9 @@ static void answer_judge(struct slice text)
 	static const char *const english[] = {"en"};
 	struct text_rules rules = text_rules_default();
 	struct language language = language_of(text);
-	printf("%s %s %d\n", fate_key(text_judge(&rules, text)), language.code,
-	       language_is_wanted(&language, english, 1));
+	printf("%s %s %d %d\n", fate_key(text_judge(&rules, text)),
+	       language.code, language_is_wanted(&language, english, 1),
+	       language.is_reliable);
 }
 
 int main(void)

@@ -536,8 +536,15 @@ def test_writes_lines_of_both_kinds(run_cah, tmp_path):
     tsv = run_cah("wat", DOCS_EN, "--format", "tsv", "--all", check=True).stdout
     lines, _ = run_wat(run_cah, DOCS_EN, "--all")
     head, *rows = [line.split("\t") for line in tsv.splitlines()]
-    assert head == ["url", "text", "page_url", "license", "language", "md5", "fate"]
-    assert [dict(zip(head, row, strict=True)) for row in rows] == lines
+    assert head == [
+        *("url", "text", "page_url", "license", "language", "language_sure"),
+        *("md5", "fate"),
+    ]
+    words = {"true": True, "false": False}
+    rows = [dict(zip(head, row, strict=True)) for row in rows]
+    for row in rows:
+        row["language_sure"] = words[row["language_sure"]]
+    assert rows == lines
 
     out, stats = tmp_path / "out.jsonl", tmp_path / "stats.json"
     done = run_cah("wat", DOCS_EN, "--output", out, "--stats", stats, check=True)

@@ -407,7 +407,7 @@ def test_the_demo_world_is_judged_as_its_truth_says(world):
     verdicts = ask([f"judge {hexed(line['text'])}" for line in links])
     for link, clean, verdict in zip(links, cleaned, verdicts, strict=True):
         assert plain(clean) == link["text"]
-        fate, _, is_english = verdict.split()
+        fate, _, is_english, _ = verdict.split()
         if link["kind"] == "not_text":
             assert fate.startswith("text_"), link["text"]
         elif link["kind"] == "foreign_language":

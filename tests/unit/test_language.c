@@ -39,7 +39,7 @@ static void language__tells_whole_sentences_surely(void **state)
 static void language__guesses_short_texts_and_says_so(void **state)
 {
 	(void)state;
-	static const char *const rows[] = {"a red bicycle", "Original image",
+	static const char *const rows[] = {"a red bike", "Original image",
 					   "Edge detect", "the result",
 					   "The Fonts dialog"};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
