@@ -33,12 +33,15 @@ static bool request(struct task *task, int64_t now_ms)
 {
 	char address[ADDRESS_TEXT];
 	address_write(address, &task->site->answer.addresses[task->address_at]);
+	bool is_secure = strncmp(task->target.url, "https", 5) == 0;
 	struct transfer_request request = {
 		.url = task->target.url,
 		.address = address,
 		.port = task->target.port,
 		.time_ms = task->left_ms,
-		.is_first = !task->site->was_used,
+		.is_first = !task->site->was_used &&
+			    (!is_secure || task->site->running == 1),
+		.is_secure = is_secure,
 		.body = &task->job->body,
 		.user = task,
 	};

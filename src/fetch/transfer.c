@@ -138,6 +138,11 @@ static int set_up(struct transfer *transfer, struct cah_error *err)
 	if (rc != CAH_OK)
 		return rc;
 	transfer->guard.allow_private = options->allow_private;
+	/* Where there is a folder, too, libcurl reads the file again for each
+	 * connection, 20 ms of processor time; the file alone it keeps. */
+	if (options->ca_file != NULL ||
+	    curl_version_info(CURLVERSION_NOW)->cainfo != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	if (options->ca_file != NULL &&
 	    curl_easy_setopt(easy, CURLOPT_CAINFO, options->ca_file) !=
 		    CURLE_OK)
@@ -221,6 +226,9 @@ int transfer_begin(struct transfer *transfer,
 	 * each: hundreds where hosts share one, as in content networks. */
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT,
 			 request->is_first ? 1L : 0L);
+	/* Over HTTP/2 one connection will do, and whether it is that only the
+	 * first can tell. */
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, request->is_secure ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->time_ms);
 	if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK)
 		return cah_fail(err, CAH_ENOMEM, "libcurl: out of memory");

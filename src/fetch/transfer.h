@@ -61,6 +61,7 @@ struct transfer_request {
 	int port;
 	int64_t time_ms; /* at most, all of it */
 	bool is_first;   /* there can be no connection to this host and port */
+	bool is_secure;  /* https */
 	struct buf *body;
 	void *user; /* CURLOPT_PRIVATE */
 };

@@ -1,9 +1,10 @@
 /* Fetches the URLs of a list from a site on loopback and prints a JSON object:
  * how fast, at what cost of this process, and what became of them.
  *
- *     bench_fetch URLS.TXT PORT CONCURRENCY
+ *     bench_fetch URLS.TXT PORT CONCURRENCY [PER-HOST [CA-FILE]]
  *
- * Every host is taken to be 127.0.0.1 at that port. */
+ * Every host is taken to be 127.0.0.1 at that port. CONCURRENCY 0: found out;
+ * PER-HOST 0: as many as there are. */
 #include "base/clock.h"
 #include "base/fail.h"
 #include "fetch/fetch.h"
@@ -18,6 +19,7 @@ enum {
 	QUEUE_ITEMS = 256,
 	LINE_MAX_BYTES = 512,
 	PER_ADDRESS = 65536,
+	MOST_PERCENT = 95, /* of the jobs: the rest wait for slow hosts */
 };
 
 struct bench {
@@ -28,6 +30,10 @@ struct bench {
 	int count;
 	struct fate_counts fates;
 	int64_t bytes;
+	int out_count;
+	int64_t most_ns; /* when MOST_PERCENT of the jobs were out */
+	int active;      /* the most that were seen */
+	int window;      /* the last */
 };
 
 static int read_list(struct bench *bench, const char *path)
@@ -55,6 +61,18 @@ static void *push_all(void *arg)
 	return NULL;
 }
 
+static void look(struct bench *bench)
+{
+	struct fetch_stats stats;
+	fetch_get_stats(bench->fetch, &stats);
+	if (stats.active > bench->active)
+		bench->active = stats.active;
+	bench->window = stats.window;
+	if (++bench->out_count * INT64_C(100) <=
+	    (int64_t)bench->count * MOST_PERCENT)
+		bench->most_ns = clock_now_ns();
+}
+
 static void *pop_all(void *arg)
 {
 	struct bench *bench = arg;
@@ -63,6 +81,7 @@ static void *pop_all(void *arg)
 		bench->fates.n[job->fate]++;
 		bench->bytes += (int64_t)job->body.len;
 		fetch_drop_body(bench->fetch, job);
+		look(bench);
 	}
 	return NULL;
 }
@@ -75,12 +94,16 @@ static double cpu_s(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void report(const struct bench *bench, double s, double cpu)
+static void report(const struct bench *bench, int64_t start_ns, double cpu)
 {
+	double s = (double)(clock_now_ns() - start_ns) / 1e9;
+	double most_s = (double)(bench->most_ns - start_ns) / 1e9;
 	const char *comma = "";
-	printf("{\"jobs\": %d, \"seconds\": %.6f, \"cpu_s\": %.6f, "
-	       "\"bytes\": %lld, \"fates\": {",
-	       bench->count, s, cpu, (long long)bench->bytes);
+	printf("{\"jobs\": %d, \"seconds\": %.6f, \"most_seconds\": %.6f, "
+	       "\"cpu_s\": %.6f, \"bytes\": %lld, \"active\": %d, "
+	       "\"window\": %d, \"fates\": {",
+	       bench->count, s, most_s, cpu, (long long)bench->bytes,
+	       bench->active, bench->window);
 	for (int i = 0; i < CAH_FATE_COUNT; i++) {
 		if (bench->fates.n[i] == 0)
 			continue;
@@ -111,7 +134,7 @@ static int run(struct bench *bench, struct fetch_options *options,
 	rc = fetch_run(bench->fetch, bench->in, bench->out, NULL, err);
 	pthread_join(pusher, NULL);
 	pthread_join(popper, NULL);
-	report(bench, (double)(clock_now_ns() - start_ns) / 1e9, cpu_s() - cpu);
+	report(bench, start_ns, cpu_s() - cpu);
 	return rc;
 }
 
@@ -123,9 +146,9 @@ int main(int argc, char **argv)
 	char pin[64];
 	const char *pins[] = {pin};
 	struct pins *pinned = NULL;
-	if (argc != 4) {
-		fprintf(stderr,
-			"usage: bench_fetch URLS.TXT PORT CONCURRENCY\n");
+	if (argc < 4 || argc > 6) {
+		fprintf(stderr, "usage: bench_fetch URLS.TXT PORT CONCURRENCY "
+				"[PER-HOST [CA-FILE]]\n");
 		return 2;
 	}
 	options.concurrency = (int)strtol(argv[3], NULL, 10);
@@ -139,9 +162,12 @@ int main(int argc, char **argv)
 	int rc = pins_new(&pinned, pins, 1, &err);
 	options.pins = pinned;
 	options.allow_private = true;
-	options.per_host = options.concurrency;
 	/* All of the site is one address. */
 	options.per_address = PER_ADDRESS;
+	options.per_host = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 0;
+	if (options.per_host == 0)
+		options.per_host = JOBS_MAX;
+	options.ca_file = argc > 5 ? argv[5] : NULL;
 	if (rc == CAH_OK)
 		rc = run(&bench, &options, &err);
 	if (rc != CAH_OK)
