@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-	OWN_OPTS = 28,
+	OWN_OPTS = 30,
 	QUALITY_AUTO = -1,
 	QUALITY = 95, /* img2dataset's */
 	PNG_LEVEL = 6,
@@ -39,6 +39,7 @@ struct fetch_args {
 	double max_aspect;
 	int64_t max_pixels;
 	bool keep_truncated;
+	bool to_srgb;
 	const char *hash;
 	const char *verify_hash;
 	bool wants_exif;
@@ -47,10 +48,12 @@ struct fetch_args {
 	bool no_resume;
 	bool is_overwriting;
 	int64_t threads;
+	bool no_sandbox;
 	struct fetch_opts fetch;
 	bool is_quiet;
 	bool is_json;
 	char *folder;
+	struct decoders *decoders; /* NULL with no_sandbox */
 };
 
 static void init(struct fetch_args *a)
@@ -68,7 +71,7 @@ static void init(struct fetch_args *a)
 		.shrink = "bicubic",
 		.enlarge = "lanczos",
 		.max_pixels = limits.max_pixels,
-		.hash = output_hash_name(OUTPUT_HASH_SHA256),
+		.hash = image_digest_name(IMAGE_DIGEST_SHA256),
 	};
 	fetch_opts_init(&a->fetch);
 }
@@ -155,6 +158,7 @@ static int read_limits(const struct fetch_args *a, struct image_limits *l,
 	l->max_aspect = a->max_aspect;
 	l->max_pixels = a->max_pixels;
 	l->keep_truncated = a->keep_truncated;
+	l->to_srgb = a->to_srgb;
 	return CAH_OK;
 }
 
@@ -176,18 +180,20 @@ static int read_output(struct fetch_args *a, struct gather_options *o,
 		       struct cah_error *err)
 {
 	o->kind = output_kind_of(a->output_format);
-	o->hash = output_hash_of(a->hash);
+	o->hash = strcmp(a->hash, "none") == 0 ? IMAGE_DIGEST_NONE
+					       : image_digest_of(a->hash);
 	o->mode = a->is_overwriting ? PLAN_OVERWRITE
 		  : a->no_resume    ? PLAN_NEW
 				    : PLAN_RESUME;
 	if (o->kind == OUTPUT_KINDS)
 		return fail_word("output-format", a->output_format,
 				 "files, webdataset, parquet, none", err);
-	if (o->hash == OUTPUT_HASHES)
-		return fail_word("hash", a->hash, "sha256, md5, none", err);
-	if (a->verify_hash != NULL && o->hash == OUTPUT_HASH_NONE)
+	if (o->hash == IMAGE_DIGEST_COUNT)
+		return fail_word("hash", a->hash, "sha256, sha512, md5, none",
+				 err);
+	if (a->verify_hash != NULL && o->hash == IMAGE_DIGEST_NONE)
 		return cah_fail(err, CAH_EINVALID,
-				"--verify-hash goes with --hash sha256 or md5");
+				"--verify-hash goes without --hash none");
 	if (a->is_overwriting && a->no_resume)
 		return cah_fail(err, CAH_EINVALID,
 				"--overwrite goes without --no-resume");
@@ -224,6 +230,21 @@ static int read_args(struct fetch_args *a, struct gather_options *o,
 
 /* ---- the command ---- */
 
+static int start_decoders(struct fetch_args *a, struct gather_options *o,
+			  struct log *log, struct cah_error *err)
+{
+	const struct decoders_options decoders = {
+		.count = o->threads,
+		.file_max = o->fetch.max_bytes,
+		.made_max = DECODERS_MADE_MAX,
+		.log = log,
+	};
+	int rc = a->no_sandbox ? CAH_OK
+			       : decoders_new(&a->decoders, &decoders, err);
+	o->decoders = a->decoders;
+	return rc;
+}
+
 static int fetch(struct fetch_args *a, int count, char **files,
 		 struct cancel *cancel)
 {
@@ -249,7 +270,10 @@ static int fetch(struct fetch_args *a, int count, char **files,
 			     &err);
 	if (rc != CAH_OK)
 		return opt_report("fetch", &err);
-	rc = gather_run(&options, cancel, &watch, &result, &err);
+	rc = start_decoders(a, &options, report.log, &err);
+	if (rc == CAH_OK)
+		rc = gather_run(&options, cancel, &watch, &result, &err);
+	decoders_free(a->decoders);
 	int status = fetch_report_end(&report, &result, rc, &err);
 	log_free(report.log);
 	return status;
@@ -320,8 +344,11 @@ static void fill_rows(struct opt *rows, struct fetch_args *a)
 		 &a->max_pixels, 1, PIXELS_MAX},
 		{"keep-truncated", NULL, "keep JPEG files that were cut",
 		 OPT_FLAG, &a->keep_truncated, 0, 0},
-		{"hash", "KIND", "of files as fetched: sha256, md5, none",
-		 OPT_TEXT, &a->hash, 0, 0},
+		{"to-srgb", NULL, "turn colours to sRGB by the ICC profile",
+		 OPT_FLAG, &a->to_srgb, 0, 0},
+		{"hash", "KIND",
+		 "of files as fetched: sha256, sha512, md5, none", OPT_TEXT,
+		 &a->hash, 0, 0},
 		{"verify-hash", "NAME",
 		 "drop files that have not the hash of this column", OPT_TEXT,
 		 &a->verify_hash, 0, 0},
@@ -337,6 +364,8 @@ static void fill_rows(struct opt *rows, struct fetch_args *a)
 		 OPT_FLAG, &a->is_overwriting, 0, 0},
 		{"threads", "N", "decoding threads; 0: one a core", OPT_INT,
 		 &a->threads, 0, GATHER_THREADS_MAX},
+		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
+		 &a->no_sandbox, 0, 0},
 	};
 	memcpy(rows, table, sizeof(table));
 }

@@ -274,9 +274,10 @@ static void write_identity(const struct gather *g, struct buf *out)
 	wire_json_put_int(&json, "min-side", l->min_side);
 	wire_json_key(&json, "max-aspect");
 	wire_json_real(&json, l->max_aspect);
+	wire_json_put_int(&json, "to-srgb", l->to_srgb);
 	wire_json_put_int(&json, "exif", r->wants_exif);
 	wire_json_put_int(&json, "phash", r->wants_phash);
-	wire_json_put_text(&json, "hash", output_hash_name(o->hash));
+	wire_json_put_text(&json, "hash", image_digest_name(o->hash));
 	wire_json_put_int(&json, "verify-hash", o->list.hash_column != NULL);
 	wire_json_put_int(&json, "unique-urls", o->is_unique);
 	wire_json_put_int(&json, "text", g->output.has_text);

@@ -4,6 +4,7 @@
 #define GATHER_GATHER_H
 
 #include "base/fate.h"
+#include "decode/decoders.h"
 #include "fetch/fetch.h"
 #include "gather/list.h"
 #include "gather/output.h"
@@ -32,10 +33,11 @@ struct gather_options {
 	struct image_recipe recipe;
 	const char *folder;
 	enum output_kind kind;
-	enum output_hash hash;
+	enum image_digest hash;
 	enum plan_mode mode;
 	int64_t shard_rows;
-	int threads;    /* that decode and encode */
+	int threads;               /* that decode and encode */
+	struct decoders *decoders; /* of as many; NULL: in this process */
 	bool is_unique; /* a URL that was in the list before is dropped */
 };
 

@@ -1,60 +1,55 @@
 /* Some threads: from the fetched file to the one that the dataset stores. */
 #include "gather/gather_priv.h"
 
+#include "base/fail.h"
+
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
-static bool hash_file(struct sample *sample, enum output_hash hash)
-{
-	static const char hex[] = "0123456789abcdef";
-	const EVP_MD *kind = hash == OUTPUT_HASH_MD5 ? EVP_md5() : EVP_sha256();
-	unsigned char bytes[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
-	if (EVP_Digest(sample->fetch.body.data, sample->fetch.body.len, bytes,
-		       &len, kind, NULL) != 1 ||
-	    len * 2 >= SAMPLE_HASH_MAX)
-		return false;
-	for (unsigned int i = 0; i < len; i++) {
-		sample->digest[i * 2] = hex[bytes[i] >> 4];
-		sample->digest[i * 2 + 1] = hex[bytes[i] & 15];
-	}
-	sample->digest[len * 2] = '\0';
-	return true;
-}
-
-static enum fate make(const struct gather *g, struct sample *sample)
+/* The fate in sample->fate; what is returned is a failure of ours. */
+static int make(const struct gather *g, struct sample *sample,
+		struct cah_error *err)
 {
 	const struct gather_options *o = g->options;
-	if (o->hash != OUTPUT_HASH_NONE && !hash_file(sample, o->hash))
-		return CAH_FATE_INTERNAL;
+	const struct decoders_job job = {
+		.bytes = buf_slice(&sample->fetch.body),
+		.name = sample->fetch.url,
+		.limits = &o->limits,
+		.cancel = g->stop,
+	};
+	if (image_digest(sample->digest, o->hash, job.bytes) != CAH_OK)
+		return cah_fail(err, CAH_ENOMEM, "%s: out of memory", job.name);
 	if (o->list.hash_column != NULL &&
-	    !slice_equal_nocase(slice_of(sample->digest), sample->hash))
-		return CAH_FATE_HASH_MISMATCH;
-	enum fate fate =
-		image_make(&sample->made, buf_slice(&sample->fetch.body),
-			   &o->limits, &o->recipe);
-	if (fate == CAH_FATE_KEPT && sample->made.has_phash)
+	    !slice_equal_nocase(slice_of(sample->digest), sample->hash)) {
+		sample->fate = CAH_FATE_HASH_MISMATCH;
+		return CAH_OK;
+	}
+	int rc = decoders_make(&sample->made, &sample->fate, o->decoders, &job,
+			       &o->recipe, err);
+	if (rc == CAH_OK && sample->made.has_phash)
 		(void)snprintf(sample->phash, sizeof(sample->phash),
 			       "%016" PRIx64, sample->made.phash);
-	return fate;
+	return rc;
 }
 
 int gather_make(struct gather *g, struct cah_error *err)
 {
 	struct fetch_job *job;
-	(void)err;
+	int rc = CAH_OK;
 	while ((job = queue_pop(g->to_make)) != NULL) {
 		struct sample *sample = sample_of(job);
 		sample->fate = job->fate;
 		if (job->fate == CAH_FATE_KEPT) {
 			atomic_fetch_add(&g->bytes, (long long)job->body.len);
 			sample->body_len = job->body.len;
-			if (!cancel_is_set(g->stop))
-				sample->fate = make(g, sample);
 		}
+		if (job->fate == CAH_FATE_KEPT && !cancel_is_set(g->stop))
+			rc = make(g, sample, err);
+		/* The door is emptied all the same. */
+		if (rc != CAH_OK)
+			gather_fail(g, rc, err);
 		fetch_drop_body(g->fetch, job);
 		gather_pass(g, sample);
 	}
-	return CAH_OK;
+	return rc;
 }

@@ -26,12 +26,6 @@ static const char *const kinds[OUTPUT_KINDS] = {
 	[OUTPUT_NONE] = "none",
 };
 
-static const char *const hashes[OUTPUT_HASHES] = {
-	[OUTPUT_HASH_NONE] = "none",
-	[OUTPUT_HASH_SHA256] = "sha256",
-	[OUTPUT_HASH_MD5] = "md5",
-};
-
 enum part {
 	PART_PARQUET,
 	PART_TAR,
@@ -66,32 +60,17 @@ struct output {
 	struct buf json;
 };
 
-static int index_of(const char *const *names, int count, const char *name)
-{
-	int i = 0;
-	while (i < count && strcmp(names[i], name) != 0)
-		i++;
-	return i;
-}
-
 enum output_kind output_kind_of(const char *name)
 {
-	return (enum output_kind)index_of(kinds, OUTPUT_KINDS, name);
+	int i = 0;
+	while (i < OUTPUT_KINDS && strcmp(kinds[i], name) != 0)
+		i++;
+	return (enum output_kind)i;
 }
 
 const char *output_kind_name(enum output_kind kind)
 {
 	return kinds[kind];
-}
-
-enum output_hash output_hash_of(const char *name)
-{
-	return (enum output_hash)index_of(hashes, OUTPUT_HASHES, name);
-}
-
-const char *output_hash_name(enum output_hash hash)
-{
-	return hashes[hash];
 }
 
 /* What does not fit is found when the file is made: the path is then cut. */

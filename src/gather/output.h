@@ -13,13 +13,6 @@ enum output_kind {
 	OUTPUT_KINDS
 };
 
-enum output_hash {
-	OUTPUT_HASH_NONE,
-	OUTPUT_HASH_SHA256,
-	OUTPUT_HASH_MD5,
-	OUTPUT_HASHES
-};
-
 enum {
 	OUTPUT_NAME_DIGITS = 5, /* of a shard, at least */
 	OUTPUT_NAME_MAX = 24,   /* bytes, with the NUL */
@@ -28,18 +21,15 @@ enum {
 	OUTPUT_PENDING_MAX = 32 * 1024 * 1024,
 };
 
-/* By their names on the command line; OUTPUT_KINDS and OUTPUT_HASHES where
- * there is none. */
+/* By its name on the command line; OUTPUT_KINDS where there is none. */
 enum output_kind output_kind_of(const char *name);
 const char *output_kind_name(enum output_kind kind);
-enum output_hash output_hash_of(const char *name);
-const char *output_hash_name(enum output_hash hash);
 
 /* What stays the same from shard to shard; borrowed. */
 struct output_options {
 	const char *folder;
 	enum output_kind kind;
-	enum output_hash hash;
+	enum image_digest hash;
 	bool has_text;
 	bool has_exif;
 	bool has_phash;

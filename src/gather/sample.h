@@ -5,12 +5,12 @@
 
 #include "fetch/fetch.h"
 #include "gather/list.h"
+#include "image/digest.h"
 #include "image/make.h"
 
 #include <stddef.h>
 
 enum {
-	SAMPLE_HASH_MAX = 65,  /* SHA-256 in hexadecimal, with the NUL */
 	SAMPLE_PHASH_MAX = 17, /* 64 bits in hexadecimal, with the NUL */
 };
 
@@ -30,8 +30,8 @@ struct sample {
 	struct parquet_value *kept;
 	/* from the fetch stage on */
 	enum fate fate;
-	size_t body_len;              /* bytes, of a file that came whole */
-	char digest[SAMPLE_HASH_MAX]; /* of the file as fetched; "" */
+	size_t body_len;                /* bytes, of a file that came whole */
+	char digest[IMAGE_DIGEST_ROOM]; /* of the file as fetched; "" */
 	struct image_made made;
 	char phash[SAMPLE_PHASH_MAX]; /* made.phash as text */
 };
