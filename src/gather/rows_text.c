@@ -123,6 +123,8 @@ static enum step read_quoted(struct text_rows *t, struct cursor *c)
 		const char *p = c->window.data + c->at;
 		size_t left = c->window.len - c->at;
 		const char *quote = left > 0 ? memchr(p, '"', left) : NULL;
+		if (quote == NULL && c->is_final)
+			c->at = c->window.len;
 		if (quote == NULL)
 			return c->is_final ? STEP_BROKEN : STEP_MORE;
 		size_t len = (size_t)(quote - p);
