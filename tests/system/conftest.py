@@ -274,6 +274,14 @@ def postgres(postgres_cluster):
     return postgres_cluster.new_database()
 
 
+class BusyServer(http.server.ThreadingHTTPServer):
+    """Takes many connections at once: one that is turned away tries again a second
+    later."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+
 class Site:
     """A web site on loopback that serves the files of `folder`."""
 
@@ -281,8 +289,7 @@ class Site:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         handler = functools.partial(QuietHandler, directory=str(folder))
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
+        self.server = BusyServer(("127.0.0.1", 0), handler)
         self.server.requests = []  # (method, path) in order of arrival
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
