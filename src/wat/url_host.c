@@ -1,17 +1,20 @@
 #include "wat/url_host.h"
 
 #include "base/ascii.h"
+#include "wat/punycode.h"
 #include "wat/url.h"
 
 #include <idn2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <uninorm.h>
 
 enum {
 	PIECES = 8,    /* 16-bit pieces of an IPv6 address */
 	PARTS_MAX = 4, /* numbers of an IPv4 address */
 	IPV4_LEN_MAX = 15,
 	IPV6_LEN_MAX = 39,
+	NFKC_MAX = 2 * PUNYCODE_MAX, /* characters; see is_good_punycode */
 };
 
 /* "Forbidden domain code points"; the space stands for those below it. */
@@ -305,6 +308,43 @@ static bool decode(char *out, struct slice host, bool *is_ascii)
 	return true;
 }
 
+/* Whether @part, behind its "xn--", is what its characters are written as: "㉓"
+ * is not, for it is the same as "23" (UTS 46, 4.1). */
+static bool is_good_punycode(struct slice part)
+{
+	uint32_t cp[PUNYCODE_MAX];
+	uint32_t form[NFKC_MAX];
+	size_t form_len = NFKC_MAX;
+	if (part.len > PUNYCODE_MAX)
+		return true;
+	size_t len = punycode_decode(cp, part);
+	if (len == 0)
+		return false;
+	/* More than there is room for comes back in memory of its own. */
+	uint32_t *same = u32_normalize(UNINORM_NFKC, cp, len, form, &form_len);
+	bool is_same = same != NULL && form_len == len &&
+		       memcmp(same, cp, len * sizeof(cp[0])) == 0;
+	if (same != form)
+		free(same);
+	return is_same;
+}
+
+/* Each part of @domain that says it is punycode. */
+static bool has_good_punycode(struct slice domain)
+{
+	while (domain.len > 0) {
+		size_t end = 0;
+		while (end < domain.len && domain.data[end] != '.')
+			end++;
+		struct slice part = {domain.data, end};
+		if (slice_starts(part, SLICE("xn--")) &&
+		    !is_good_punycode(slice_from(part, 4)))
+			return false;
+		domain = slice_from(domain, end < domain.len ? end + 1 : end);
+	}
+	return true;
+}
+
 /* The checks and the form that all names end with. */
 static int put_domain(struct url_put *put, struct slice domain)
 {
@@ -315,6 +355,8 @@ static int put_domain(struct url_put *put, struct slice domain)
 			return CAH_EINVALIDURL;
 	if (ends_in_number(domain))
 		return put_ipv4(put, domain);
+	if (!has_good_punycode(domain))
+		return CAH_EINVALIDURL;
 	url_put_slice(put, domain);
 	return CAH_OK;
 }

@@ -13,8 +13,9 @@
  *
  * Names beyond ASCII are libidn2's: of Unicode 14, and as IDNA2008 has them, so
  * that emoji, other symbols and stray hyphens are refused, which browsers would
- * take. Names that come in punycode are not decoded to see whether that is well
- * made: the name servers will say. */
+ * take. Names that come in punycode are decoded to see whether that is well
+ * made and in its normal form (NFKC), not whether the characters in it may
+ * stand there: the name servers will say. */
 CAH_MUST_CHECK int url_put_host(struct url_put *put, struct slice host,
 				bool is_special);
 

@@ -86,6 +86,13 @@ static void url__knows_all_forms_of_hosts(void **state)
 	static const struct row rows[] = {
 		{"", "http://m\xc3\xbcller.de", "http://xn--mller-kva.de/"},
 		{"", "http://fa\xc3\x9f.de", "http://xn--fa-hia.de/"},
+		{"", "http://a.XN--MLLER-KVA.de", "http://a.xn--mller-kva.de/"},
+		{"", "http://xn--i-7iq.ws/", "http://xn--i-7iq.ws/"},
+		{"", "http://xn--/", NULL},
+		{"", "http://a.xn--abc-/", NULL}, /* ASCII after all */
+		{"", "http://xn--99999999999/", NULL},
+		{"", "http://xn--a\xc3\xbc/", NULL},
+		{"", "http://a.b.c.xn--pokxncvks/", NULL}, /* U+3253 is "23" */
 		{"", "http://ex%C3%A4mple.ORG", "http://xn--exmple-cua.org/"},
 		{"", "http://0x7f.1/", "http://127.0.0.1/"},
 		{"", "http://0300.0250.1/", "http://192.168.0.1/"},
