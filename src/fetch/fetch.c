@@ -203,8 +203,9 @@ static int set_up(struct fetch *fetch, const struct fetch_options *options,
 	fetch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fetch->wake < 0)
 		return cah_fail(err, CAH_EIO, "eventfd: none left");
-	fetch_set_window(fetch);
-	int rc = loop_new(&fetch->loop, 2 * fetch->most, err);
+	int rc = fetch_set_window(fetch, err);
+	if (rc == CAH_OK)
+		rc = loop_new(&fetch->loop, fetch->connections, err);
 	if (rc == CAH_OK)
 		rc = dns_new(&fetch->dns, fetch->dns_server,
 			     options->dns_timeout_ms, err);

@@ -93,7 +93,8 @@ struct fetch_stats {
 struct fetch;
 
 /* Copies what @options says, but for what is borrowed. The caller frees *out.
- * Errors: CAH_EINVALID, CAH_ENOMEM, CAH_EIO. Any thread. */
+ * Errors: CAH_EINVALID, CAH_ENOMEM, CAH_EIO, CAH_ELIMIT (too
+ * few files may be open). Any thread. */
 CAH_MUST_CHECK int fetch_new(struct fetch **out,
 			     const struct fetch_options *options,
 			     struct cah_error *err);

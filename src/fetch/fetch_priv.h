@@ -68,6 +68,7 @@ struct fetch {
 
 	bool is_adaptive; /* else the window is what was asked for */
 	int most;         /* transfers, those aside and all */
+	int connections;  /* that may be open, idle ones and all */
 	struct knee knee;
 	struct knee_totals totals;
 	int64_t counted_ms;     /* until when times are in totals */
@@ -170,8 +171,9 @@ void fetch_leave(struct task *task);
 
 /* ---- fetch_window.c: how many at once ---- */
 
-/* By the options. */
-void fetch_set_window(struct fetch *fetch);
+/* By the options, and by how many files this process may open. Errors:
+ * CAH_ELIMIT. */
+CAH_MUST_CHECK int fetch_set_window(struct fetch *fetch, struct cah_error *err);
 
 /* Whether the window lets another transfer begin. */
 bool fetch_is_open(const struct fetch *fetch);

@@ -2,23 +2,58 @@
 #include "fetch/fetch_priv.h"
 
 #include "base/clock.h"
+#include "base/fail.h"
+
+#include <sys/resource.h>
 
 enum {
 	CONCURRENCY_FOUND_MAX = 2048, /* where nobody asked for a number */
-	SILENT_LOOK_MS = 100,         /* those without connection are looked for
-					 so often */
+	FILES_BESIDE =
+		128, /* descriptors of the process that are no connections */
+	SILENT_LOOK_MS = 100, /* those without connection are looked for
+				 so often */
 };
 
-void fetch_set_window(struct fetch *fetch)
+/* How many connections may be open: up to @wanted, for which the process's
+ * limit is raised as far as it may be. */
+static int64_t find_files(int64_t wanted)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return wanted;
+	rlim_t need = (rlim_t)wanted + FILES_BESIDE;
+	if (limit.rlim_cur >= need)
+		return wanted;
+	rlim_t before = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max < need ? limit.rlim_max : need;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		limit.rlim_cur = before;
+	return (int64_t)limit.rlim_cur - FILES_BESIDE;
+}
+
+int fetch_set_window(struct fetch *fetch, struct cah_error *err)
 {
 	int wanted = fetch->options.concurrency;
 	int64_t now_ms = clock_now_ms();
 	fetch->is_adaptive = wanted == 0;
 	fetch->most = wanted == 0 ? CONCURRENCY_FOUND_MAX : wanted;
+	int least = wanted == 0 ? KNEE_LEAST : wanted;
+	/* As many again stay open for who comes next. */
+	int64_t files = find_files(2 * (int64_t)fetch->most);
+	if (files < least)
+		return cah_fail(err, CAH_ELIMIT,
+				"%d downloads at once need %d open files, of "
+				"which this process may have %lld (ulimit -n)",
+				least, least + FILES_BESIDE,
+				(long long)files + FILES_BESIDE);
+	if (files < fetch->most)
+		fetch->most = (int)files;
+	fetch->connections = (int)files;
 	fetch->counted_ms = now_ms;
 	knee_init(&fetch->knee, fetch->most, now_ms);
 	atomic_store(&fetch->window,
 		     fetch->is_adaptive ? fetch->knee.window : fetch->most);
+	return CAH_OK;
 }
 
 bool fetch_has_room(struct fetch *fetch)
