@@ -9,8 +9,8 @@
 #include "cli/languages.h"
 #include "cli/opt.h"
 #include "cli/seen.h"
-#include "cli/sink.h"
 #include "cli/text_opts.h"
+#include "cli/wat_rows.h"
 #include "wire/json.h"
 #include "worker/ranges.h"
 #include "worker/source.h"
@@ -27,10 +27,6 @@ enum {
 				  no more */
 	SUMMARY_MAX = 1 << 20, /* bytes */
 };
-
-/* A candidate, appended as a line. */
-typedef void (*line_fn)(struct buf *out, const struct candidate *candidate,
-			bool has_fate);
 
 /* Main thread only, as the command is; a table can hold its addresses. */
 static struct settings {
@@ -60,9 +56,8 @@ struct wat {
 	struct languages languages;
 	struct pins *pins;
 	struct blocklist *blocked;
-	struct sink *sink;
+	struct wat_rows *rows;
 	struct seen seen;
-	line_fn add_line;
 	struct log *progress;      /* NULL where nobody looks */
 	struct scan_counts counts; /* of all files */
 	struct cah_error sink_err; /* where writing failed */
@@ -73,51 +68,7 @@ struct wat {
 	int files;
 };
 
-/* ---- lines ---- */
-
-static void add_jsonl(struct buf *out, const struct candidate *c, bool has_fate)
-{
-	struct wire_json json;
-	wire_json_init(&json, out);
-	wire_json_open(&json, '{');
-	wire_json_put_slice(&json, "url", c->url);
-	wire_json_put_slice(&json, "text", c->text);
-	wire_json_put_slice(&json, "page_url", c->page_url);
-	wire_json_put_slice(&json, "license", c->licence);
-	wire_json_put_slice(&json, "language", c->language);
-	wire_json_put_bool(&json, "language_sure", c->is_language_sure);
-	wire_json_put_text(&json, "md5", c->md5);
-	if (has_fate)
-		wire_json_put_text(&json, "fate", fate_key(c->fate));
-	wire_json_close(&json, '}');
-	(void)buf_add_byte(out, '\n');
-}
-
-/* Tabs and line ends would part the line; only URLs that are no URLs have
- * them. */
-static void add_field(struct buf *out, struct slice value, char end)
-{
-	size_t start = out->len;
-	if (buf_add_slice(out, value) != CAH_OK)
-		return;
-	for (size_t i = start; i < out->len; i++)
-		if ((unsigned char)out->data[i] < ' ')
-			out->data[i] = ' ';
-	(void)buf_add_byte(out, end);
-}
-
-static void add_tsv(struct buf *out, const struct candidate *c, bool has_fate)
-{
-	add_field(out, c->url, '\t');
-	add_field(out, c->text, '\t');
-	add_field(out, c->page_url, '\t');
-	add_field(out, c->licence, '\t');
-	add_field(out, c->language, '\t');
-	add_field(out, slice_of(c->is_language_sure ? "true" : "false"), '\t');
-	add_field(out, slice_of(c->md5), has_fate ? '\t' : '\n');
-	if (has_fate)
-		add_field(out, slice_of(fate_key(c->fate)), '\n');
-}
+/* ---- candidates ---- */
 
 static int on_candidate(void *arg, const struct candidate *c)
 {
@@ -128,8 +79,7 @@ static int on_candidate(void *arg, const struct candidate *c)
 		return wat->sink_err.code;
 	if (c->fate != CAH_FATE_KEPT && !settings.is_all)
 		return CAH_OK;
-	wat->add_line(sink_buf(wat->sink), c, settings.is_all);
-	return sink_flush(wat->sink, false, &wat->sink_err);
+	return wat_rows_add(wat->rows, c, &wat->sink_err);
 }
 
 /* ---- progress ---- */
@@ -256,19 +206,6 @@ static int read_piece(struct wat *wat, struct cah_error *err)
 	return CAH_OK;
 }
 
-static int read_format(struct wat *wat, struct cah_error *err)
-{
-	if (strcmp(settings.format, "jsonl") == 0)
-		wat->add_line = add_jsonl;
-	else if (strcmp(settings.format, "tsv") == 0)
-		wat->add_line = add_tsv;
-	else
-		return cah_fail(err, CAH_EINVALID,
-				"--format: '%s' is neither jsonl nor tsv",
-				settings.format);
-	return CAH_OK;
-}
-
 static int read_seen(struct wat *wat, struct cah_error *err)
 {
 	const char *rate = settings.seen_rate;
@@ -316,8 +253,6 @@ static int read_settings(struct wat *wat, struct cancel *cancel,
 		request->scan.rules = text_rules_none();
 	if (rc == CAH_OK)
 		rc = read_piece(wat, err);
-	if (rc == CAH_OK)
-		rc = read_format(wat, err);
 	if (rc == CAH_OK && settings.languages != NULL)
 		rc = languages_read(&wat->languages, &request->scan,
 				    settings.languages, err);
@@ -362,12 +297,6 @@ static int read_file(struct wat *wat, const char *location,
 static int read_files(struct wat *wat, int count, char **locations,
 		      struct cah_error *err)
 {
-	if (wat->add_line == add_tsv)
-		(void)buf_printf(sink_buf(wat->sink),
-				 "url\ttext\tpage_url\tlicense\tlanguage"
-				 "\tlanguage_sure\tmd5"
-				 "%s\n",
-				 settings.is_all ? "\tfate" : "");
 	int rc = CAH_OK;
 	for (int i = 0; i < count && rc == CAH_OK; i++)
 		rc = read_file(wat, locations[i], err);
@@ -380,16 +309,16 @@ static int read_files(struct wat *wat, int count, char **locations,
 static int end_output(struct wat *wat, int rc, struct cah_error *err)
 {
 	bool is_whole = rc == CAH_OK || settings.output_path == NULL;
-	bool is_unread = sink_is_unread(wat->sink);
+	bool is_unread = wat_rows_is_unread(wat->rows);
 	if (is_whole && !is_unread) {
 		struct cah_error sink_err = {0};
-		int sink_rc = sink_commit(wat->sink, &sink_err);
+		int sink_rc = wat_rows_commit(wat->rows, &sink_err);
 		if (rc != CAH_OK || sink_rc == CAH_OK)
 			return rc;
 		*err = sink_err;
 		return sink_rc;
 	}
-	sink_discard(wat->sink);
+	wat_rows_discard(wat->rows);
 	/* The reader has seen enough and needs no telling. */
 	if (is_unread)
 		err->text[0] = '\0';
@@ -403,7 +332,8 @@ static int run(struct wat *wat, int count, char **locations,
 	if (rc == CAH_OK && !settings.is_quiet && isatty(STDERR_FILENO))
 		rc = log_new(&wat->progress, stderr, LOG_SILENT, false, err);
 	if (rc == CAH_OK)
-		rc = sink_open(&wat->sink, settings.output_path, err);
+		rc = wat_rows_open(&wat->rows, settings.format,
+				   settings.output_path, settings.is_all, err);
 	if (rc != CAH_OK)
 		return rc;
 	wat->started_ms = clock_now_ms();
@@ -415,7 +345,8 @@ static int run(struct wat *wat, int count, char **locations,
 }
 
 static const struct opt own_opts[] = {
-	{"format", "FORMAT", "jsonl or tsv", OPT_TEXT, &settings.format, 0, 0},
+	{"format", "FORMAT", "jsonl, csv, tsv or parquet", OPT_TEXT,
+	 &settings.format, 0, 0},
 	{"piece", "0|1", "read the first or the second half only", OPT_TEXT,
 	 &settings.piece, 0, 0},
 	{"languages", "LIST", "keep only texts in these: en,de,...; all: any",

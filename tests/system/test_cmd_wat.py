@@ -2,6 +2,7 @@
 broken ones, and says what it did."""
 
 import contextlib
+import csv
 import gzip
 import hashlib
 import html
@@ -21,6 +22,7 @@ import zlib
 from collections import Counter
 
 import ftfy
+import pyarrow.parquet
 import pytest
 from conftest import ROOT
 
@@ -532,19 +534,18 @@ def test_what_is_no_wat_is_refused_in_one_line(run_cah, tmp_path):
 # ---- the command ----
 
 
-def test_writes_lines_of_both_kinds(run_cah, tmp_path):
-    tsv = run_cah("wat", DOCS_EN, "--format", "tsv", "--all", check=True).stdout
+def test_writes_rows_of_all_kinds(run_cah, tmp_path):
     lines, _ = run_wat(run_cah, DOCS_EN, "--all")
-    head, *rows = [line.split("\t") for line in tsv.splitlines()]
-    assert head == [
-        *("url", "text", "page_url", "license", "language", "language_sure"),
-        *("md5", "fate"),
-    ]
+    names = [*lines[0]]
     words = {"true": True, "false": False}
-    rows = [dict(zip(head, row, strict=True)) for row in rows]
-    for row in rows:
-        row["language_sure"] = words[row["language_sure"]]
-    assert rows == lines
+    csv.register_dialect("no quotes", "excel-tab", quoting=csv.QUOTE_NONE)
+    for kind, dialect in ("csv", "excel"), ("tsv", "no quotes"):
+        text = run_cah("wat", DOCS_EN, "--format", kind, "--all", check=True).stdout
+        rows = list(csv.DictReader(text.splitlines(keepends=True), dialect=dialect))
+        for row in rows:
+            row["language_sure"] = words[row["language_sure"]]
+        assert [*rows[0]] == names
+        assert rows == lines
 
     out, stats = tmp_path / "out.jsonl", tmp_path / "stats.json"
     done = run_cah("wat", DOCS_EN, "--output", out, "--stats", stats, check=True)
@@ -555,6 +556,47 @@ def test_writes_lines_of_both_kinds(run_cah, tmp_path):
     assert json.loads(stats.read_text())["fates"]["kept"] == len(kept)
     assert sorted(tmp_path.iterdir()) == [out, stats]
     assert run_cah("wat", DOCS_EN, "--quiet", check=True).stderr == ""
+
+    parquet = tmp_path / "out.parquet"
+    run_cah("wat", DOCS_EN, "--format", "parquet", "--output", parquet, check=True)
+    assert pyarrow.parquet.read_table(parquet).to_pylist() == kept
+
+
+def test_csv_has_quotes_where_it_takes_them(run_cah, tmp_path):
+    alts = ['a "good" day, at last', "plain words here", "Überfluß, überall"]
+    links = [{"path": "IMG@/src", "url": "/a.jpg", "alt": alt} for alt in alts]
+    wat = tmp_path / "a.wat.gz"
+    wat.write_bytes(gzip.compress(write_record(json.dumps(page(1, links)).encode())))
+    text = run_cah("wat", wat, "--format", "csv", "--quiet", check=True).stdout
+    assert [row["text"] for row in csv.DictReader(text.splitlines())] == alts
+
+
+def test_parquet_of_a_url_that_is_none_is_parquet_still(run_cah, tmp_path):
+    links = [{"path": "IMG@/src", "url": "http://[\xff", "alt": "a good caption"}]
+    body = json.dumps(page(1, links), ensure_ascii=False).encode("latin-1")
+    wat, out = tmp_path / "a.wat.gz", tmp_path / "a.parquet"
+    wat.write_bytes(gzip.compress(write_record(body)))
+    run_cah("wat", wat, "--all", "--format", "parquet", "--output", out, check=True)
+    (row,) = pyarrow.parquet.read_table(out).to_pylist()
+    assert (row["url"], row["fate"]) == ("http://[\ufffd", "bad_url")
+
+
+def test_cah_fetch_reads_what_is_written(run_cah, tmp_path):
+    links = [
+        {"path": "IMG@/src", "url": f"http://127.0.0.1/{n}.jpg", "alt": f"a castle {n}"}
+        for n in range(3)
+    ]
+    wat = tmp_path / "a.wat.gz"
+    wat.write_bytes(gzip.compress(write_record(json.dumps(page(1, links)).encode())))
+    for kind in "jsonl", "csv", "tsv", "parquet":
+        pairs = tmp_path / f"pairs.{kind}"
+        run_cah("wat", wat, "--format", kind, "--output", pairs, check=True)
+        out = tmp_path / f"out-{kind}"
+        run_cah("fetch", pairs, "--out", out, "--output-format", "parquet")
+        (table,) = out.glob("*.parquet")
+        rows = pyarrow.parquet.read_table(table).to_pylist()
+        assert len(rows) == 3
+        assert {"page_url", "license", "language", "md5"} <= set(rows[0])
 
 
 def test_several_files_are_read_one_after_the_other(run_cah):
@@ -661,6 +703,7 @@ def test_a_run_that_failed_has_seen_nothing(run_cah, tmp_path):
         [],
         ["x", "--piece", "2"],
         ["x", "--format", "xml"],
+        ["x", "--format", "parquet"],
         ["x", "--languages", "en,,de"],
         ["x", "--languages", "English"],
         ["x", "--urls-only", "--languages", "en"],
