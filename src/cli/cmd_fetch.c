@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 enum {
-	OWN_OPTS = 30,
+	LIST_OPTS = 12,    /* rows of fill_list_rows */
+	PICTURE_OPTS = 18, /* rows of fill_picture_rows */
+	OWN_OPTS = LIST_OPTS + PICTURE_OPTS,
 	QUALITY_AUTO = -1,
 	QUALITY = 95, /* img2dataset's */
 	PNG_LEVEL = 6,
@@ -294,9 +296,9 @@ static const char examples[] =
 	"  cah wat part.wat.gz | cah fetch - --input-format jsonl --out set\n"
 	"  cah fetch urls.csv --out set --output-format none --json";
 
-static void fill_rows(struct opt *rows, struct fetch_args *a)
+static void fill_list_rows(struct opt *rows, struct fetch_args *a)
 {
-	const struct opt table[OWN_OPTS] = {
+	const struct opt table[LIST_OPTS] = {
 		{"out", "DIR", "folder for the shards (or file: URI)", OPT_TEXT,
 		 &a->out, 0, 0},
 		{"input-format", "FORMAT",
@@ -314,6 +316,23 @@ static void fill_rows(struct opt *rows, struct fetch_args *a)
 		 OPT_TEXT, &a->output_format, 0, 0},
 		{"shard-size", "ROWS", "of the list in one shard", OPT_INT,
 		 &a->shard_rows, 1, GATHER_SHARD_ROWS_MAX},
+		{"unique-urls", NULL, "drop URLs that the list had before",
+		 OPT_FLAG, &a->is_unique, 0, 0},
+		{"no-resume", NULL, "refuse a folder that has shards", OPT_FLAG,
+		 &a->no_resume, 0, 0},
+		{"overwrite", NULL, "remove the shards of the folder first",
+		 OPT_FLAG, &a->is_overwriting, 0, 0},
+		{"threads", "N", "decoding threads; 0: one a core", OPT_INT,
+		 &a->threads, 0, GATHER_THREADS_MAX},
+		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
+		 &a->no_sandbox, 0, 0},
+	};
+	memcpy(rows, table, sizeof(table));
+}
+
+static void fill_picture_rows(struct opt *rows, struct fetch_args *a)
+{
+	const struct opt table[PICTURE_OPTS] = {
 		{"resize", "MODE",
 		 "no, border, keep_ratio, keep_ratio_largest, center_crop",
 		 OPT_TEXT, &a->resize, 0, 0},
@@ -356,16 +375,6 @@ static void fill_rows(struct opt *rows, struct fetch_args *a)
 		 0, 0},
 		{"phash", NULL, "add a perceptual hash", OPT_FLAG,
 		 &a->wants_phash, 0, 0},
-		{"unique-urls", NULL, "drop URLs that the list had before",
-		 OPT_FLAG, &a->is_unique, 0, 0},
-		{"no-resume", NULL, "refuse a folder that has shards", OPT_FLAG,
-		 &a->no_resume, 0, 0},
-		{"overwrite", NULL, "remove the shards of the folder first",
-		 OPT_FLAG, &a->is_overwriting, 0, 0},
-		{"threads", "N", "decoding threads; 0: one a core", OPT_INT,
-		 &a->threads, 0, GATHER_THREADS_MAX},
-		{"no-sandbox", NULL, "decode images in this process", OPT_FLAG,
-		 &a->no_sandbox, 0, 0},
 	};
 	memcpy(rows, table, sizeof(table));
 }
@@ -375,7 +384,8 @@ int cmd_fetch(int argc, char **argv, struct cancel *cancel)
 	struct fetch_args args;
 	init(&args);
 	struct opt opts[OWN_OPTS + FETCH_OPTS_COUNT + 2];
-	fill_rows(opts, &args);
+	fill_list_rows(opts, &args);
+	fill_picture_rows(opts + LIST_OPTS, &args);
 	fetch_opts_rows(opts + OWN_OPTS, &args.fetch);
 	opts[OWN_OPTS + FETCH_OPTS_COUNT] = (struct opt){
 		"quiet",  NULL,           "say only what goes wrong",

@@ -37,7 +37,7 @@ void fetch_report_line(char *out, size_t cap, const struct gather_progress *p)
 		       "%s left, %.0f/s, kept %.1f %%, %lld of %lld rows, "
 		       "%.1f MB/s, %d open",
 		       left, (double)p->done / time, kept,
-		       (long long)(p->done + p->skipped), (long long)p->read,
+		       (long long)p->done + p->skipped, (long long)p->read,
 		       (double)p->bytes / 1e6 / time, p->fetching);
 }
 

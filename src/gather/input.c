@@ -73,7 +73,7 @@ int input_open_bytes(struct input **out, struct slice bytes,
 		     struct cah_error *err)
 {
 	int rc = make(out, "list", err);
-	if (rc == CAH_OK)
+	if (*out != NULL)
 		(*out)->bytes = bytes;
 	return rc;
 }

@@ -132,13 +132,14 @@ static void rows__are_read_by_the_rules_of_their_format(void **state)
 static struct slice many(const char *before, char c, size_t len,
 			 const char *after)
 {
-	size_t head = strlen(before), tail = strlen(after);
-	char *data = malloc(head + len + tail);
-	assert_non_null(data);
-	memcpy(data, before, head);
-	memset(data + head, c, len);
-	memcpy(data + head + len, after, tail);
-	return (struct slice){data, head + len + tail};
+	struct buf buf;
+	buf_init(&buf, SIZE_MAX);
+	(void)buf_add_text(&buf, before);
+	assert_int_equal(buf_reserve(&buf, len), CAH_OK);
+	memset(buf.data + buf.len, c, len);
+	buf.len += len;
+	(void)buf_add_text(&buf, after);
+	return buf_slice(&buf);
 }
 
 static void check_limit(open_fn fn, struct slice bytes, const char *error)
