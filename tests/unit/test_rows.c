@@ -133,7 +133,7 @@ static struct slice many(const char *before, char c, size_t len,
 			 const char *after)
 {
 	struct buf buf;
-	buf_init(&buf, SIZE_MAX);
+	buf_init(&buf, 64 << 20);
 	(void)buf_add_text(&buf, before);
 	assert_int_equal(buf_reserve(&buf, len), CAH_OK);
 	memset(buf.data + buf.len, c, len);
