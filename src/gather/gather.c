@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 enum {
 	TICK_MS = 250,
@@ -355,15 +354,6 @@ static int init_lock(struct gather *g, struct cah_error *err)
 	return CAH_OK;
 }
 
-static double cpu_seconds(void)
-{
-	struct rusage usage;
-	if (getrusage(RUSAGE_SELF, &usage) != 0)
-		return 0;
-	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 int gather_run(const struct gather_options *options, struct cancel *cancel,
 	       const struct gather_watch *watch, struct gather_result *out,
 	       struct cah_error *err)
@@ -391,7 +381,6 @@ int gather_run(const struct gather_options *options, struct cancel *cancel,
 	if (g->list != NULL)
 		out->misfits = list_misfits(g->list);
 	out->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
-	out->cpu_seconds = cpu_seconds();
 	free_parts(g);
 	plan_close(plan);
 	free(g);

@@ -75,7 +75,6 @@ struct gather_result {
 	int64_t bytes;
 	int64_t misfits; /* values that were dropped for their type */
 	double seconds;
-	double cpu_seconds;
 };
 
 /* Runs to the end of the list; *out says how far it came, whatever comes. What

@@ -11,6 +11,7 @@ import http.server
 import io
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -287,6 +288,29 @@ def test_a_broken_list_is_told_by_file_and_line(fetch, tmp_path, name, text, tol
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert len(done.stderr) < 1000
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_parquet_file_with_wrong_bytes_ends_in_rows_or_an_error(
+    run_cah, tmp_path, seed
+):
+    dice = random.Random(seed)
+    rows = [{"url": f"no url {k}", "text": "t" * k, "l": [k]} for k in range(200)]
+    path = tmp_path / "l.parquet"
+    pq.write_table(
+        pa.Table.from_pylist(rows), path, compression=dice.choice(["none", "zstd"])
+    )
+    good = path.read_bytes()
+    for _ in range(5):
+        bad = bytearray(good)
+        for _ in range(dice.randint(1, 5)):
+            start = dice.choice([4, len(bad) - 1500])
+            bad[dice.randrange(start, len(bad))] = dice.randrange(256)
+        path.write_bytes(bad)
+        args = ["--out", tmp_path / "out", "--no-sandbox", "--overwrite", "--quiet"]
+        done = run_cah("fetch", path, *args)
+        assert done.returncode in {0, 1, 2}, done.stderr
+        assert done.stderr.count("\n") == (done.returncode != 0)
 
 
 def test_a_missing_list_is_an_error(fetch, tmp_path):
