@@ -7,6 +7,7 @@
 #include "decode/pool.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,21 @@
 struct decoders {
 	struct decoders_options options;
 	struct pool *pool;
+	struct message_ready ready; /* as they were at the start */
+	atomic_flag is_told;        /* what is on: once there is work */
 	struct log_burst crashes;
 };
 
 /* ---- from start to end ---- */
 
-static void tell(struct log *log, int count, const struct message_ready *r)
+static void tell(struct decoders *d)
 {
 	char landlock[32] = "no Landlock";
+	struct log *log = d->options.log;
+	int count = d->options.count;
+	const struct message_ready *r = &d->ready;
+	if (atomic_flag_test_and_set(&d->is_told))
+		return;
 	if (r->landlock > 0)
 		(void)snprintf(landlock, sizeof(landlock), "Landlock %d",
 			       (int)r->landlock);
@@ -52,8 +60,8 @@ int decoders_new(struct decoders **out, const struct decoders_options *options,
 		free(d);
 		return rc;
 	}
-	const struct message_ready ready = pool_ready(d->pool);
-	tell(options->log, options->count, &ready);
+	d->ready = pool_ready(d->pool);
+	atomic_flag_clear(&d->is_told);
 	*out = d;
 	return CAH_OK;
 }
@@ -165,6 +173,7 @@ static int ask_about(struct decoders *d, struct question *q,
 		q->fate = CAH_FATE_TOO_LARGE;
 		return CAH_OK;
 	}
+	tell(d);
 	/* Somebody may have killed them while they were idle. */
 	for (int i = 0; i < d->options.count + 1 && end == PROCESS_GONE; i++) {
 		int rc = pool_take(&p, d->pool, err);

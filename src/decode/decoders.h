@@ -42,10 +42,10 @@ struct decoders_options {
 	struct log *log;     /* borrowed; NULL: nothing is told */
 };
 
-/* Starts the processes and waits until they are locked in; one line of the log
- * tells what is on. Whatever the kernel lacks is left out. The caller frees
- * *out. Errors: CAH_EIO (they cannot be started; the text says why and what
- * helps), CAH_ENOMEM. */
+/* Starts the processes and waits until they are locked in; when the first
+ * picture comes, one line of the log tells what is on. Whatever the kernel
+ * lacks is left out. The caller frees *out. Errors: CAH_EIO (they cannot be
+ * started; the text says why and what helps), CAH_ENOMEM. */
 CAH_MUST_CHECK int decoders_new(struct decoders **out,
 				const struct decoders_options *options,
 				struct cah_error *err);

@@ -279,10 +279,12 @@ static void decoders__make_nothing_that_is_too_large(void **state)
 	assert_null(made.data);
 }
 
-static void decoders__say_what_is_on(void **state)
+static void decoders__say_what_is_on_when_they_have_work(void **state)
 {
 	struct fixture *f = *state;
 	start(f, (struct decoders_options){.count = 2, .program = CAH_DECODER});
+	assert_null(strstr(read_log(f), "decoders: 2 processes"));
+	(void)fate_of(f, SLICE("no picture"));
 	assert_non_null(strstr(read_log(f), "decoders: 2 processes"));
 	if (is_locked(f))
 		assert_non_null(strstr(read_log(f), "seccomp"));
@@ -550,7 +552,7 @@ int main(void)
 		TEST(decoders__give_what_this_process_gives),
 		TEST(decoders__make_what_this_process_makes),
 		TEST(decoders__make_nothing_that_is_too_large),
-		TEST(decoders__say_what_is_on),
+		TEST(decoders__say_what_is_on_when_they_have_work),
 		TEST(decoders__refuse_a_file_that_is_too_large),
 		TEST(decoders__contain_what_a_picture_may_do),
 		TEST(decoders__take_no_answer_for_the_next_picture),
