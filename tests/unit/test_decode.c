@@ -20,7 +20,7 @@ enum {
 	FILE_LIMIT = 1 << 20, /* bytes of a sample */
 	EDGE_MAX = 96,        /* pixels of a result */
 	PIXELS = EDGE_MAX * EDGE_MAX * 3,
-	HANG_MS = 1000,
+	HANG_MS = 4000,
 	LIFE = 4,
 	CALLERS = 4,
 	CALLS = 30, /* of each caller */
@@ -322,7 +322,7 @@ static const struct {
 	{"code", "signal 31", true},
 	{"stay", "signal 31", true},
 	{"memory", "exit status 1", true},
-	{"hang", "not done in 1 s", false},
+	{"hang", "not done in 4 s", false},
 	{"signal", "", false},
 	{"crash", "", false},
 	{"end", "exit status 0", false},
