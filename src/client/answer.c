@@ -145,9 +145,12 @@ static int copy_text(char **out, const json_t *object, const char *key,
 static int copy_worker(char **token, char **display_name, const json_t *object,
 		       struct cah_error *err)
 {
-	int rc = copy_text(token, object, "token", ANSWER_TOKEN_MAX, err);
-	if (rc == CAH_OK && (*token)[0] == '\0')
+	const char *text = "";
+	int rc = answer_text(&text, object, "token", ANSWER_TOKEN_MAX, err);
+	if (rc == CAH_OK && text[0] == '\0')
 		rc = cah_fail(err, CAH_EFORMAT, "token is empty");
+	if (rc == CAH_OK)
+		rc = copy_text(token, object, "token", ANSWER_TOKEN_MAX, err);
 	if (rc == CAH_OK)
 		rc = copy_text(display_name, object, "display_name",
 			       ANSWER_TOKEN_MAX, err);

@@ -193,7 +193,7 @@ static void end_trial(struct knee *knee, const struct knee_totals *totals,
 	};
 	if (latency_ms > LATENCY_MS)
 		knee->least = KNEE_LEAST;
-	else if (answers > 0 && latency_ms < LATENCY_MS / 2)
+	else if (answers > 0 && latency_ms < LATENCY_MS / 2.0)
 		knee->least = fmin(KNEE_FIRST, knee->most);
 	if (is_troubled(knee, answers, troubles)) {
 		knee->is_starting = false;
