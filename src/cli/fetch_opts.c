@@ -12,6 +12,7 @@ void fetch_opts_init(struct fetch_opts *o)
 	const struct fetch_options fetch = fetch_options_default();
 	*o = (struct fetch_opts){
 		.concurrency = "auto",
+		.dns_how = dns_options_default().how,
 		.image_timeout_s = fetch.total_timeout_ms / 1000,
 		.max_image_bytes = (int64_t)fetch.max_bytes,
 	};
@@ -28,6 +29,11 @@ void fetch_opts_rows(struct opt *rows, struct fetch_opts *o)
 		 &o->max_image_bytes, 5000, 1 << 28},
 		{"resolve", "HOST:PORT:ADDR", "use ADDR for HOST, as curl does",
 		 OPT_LIST, &o->resolve, 0, 0},
+		{"dns", "HOW",
+		 "auto, recursive, system or name servers ADDR[@PORT],..",
+		 OPT_TEXT, &o->dns_how, 0, 0},
+		{"root-hints", "FILE", "the root's name servers, for recursive",
+		 OPT_TEXT, &o->root_hints, 0, 0},
 		{"allow-private-addresses", NULL,
 		 "fetch from this machine and its network too", OPT_FLAG,
 		 &o->allow_private, 0, 0},
@@ -52,6 +58,17 @@ static int read_concurrency(int *out, const char *text, struct cah_error *err)
 	return CAH_OK;
 }
 
+/* One for all shards: the next one's names are known in part. */
+static int make_dns(struct fetch_opts *o, struct cah_error *err)
+{
+	struct dns_options options = dns_options_default();
+	options.how = o->dns_how;
+	options.root_hints = o->root_hints;
+	options.allow_private = o->allow_private;
+	int rc = dns_new(&o->dns, &options, err);
+	return rc == CAH_OK ? rc : cah_fail_prefix(err, rc, "--dns");
+}
+
 int fetch_opts_open(struct fetch_opts *o, struct fetch_options *fetch,
 		    struct cah_error *err)
 {
@@ -60,15 +77,19 @@ int fetch_opts_open(struct fetch_opts *o, struct fetch_options *fetch,
 	if (rc == CAH_OK)
 		rc = pins_new(&o->pins, o->resolve.values, o->resolve.count,
 			      err);
+	if (rc == CAH_OK)
+		rc = make_dns(o, err);
 	fetch->total_timeout_ms = o->image_timeout_s * 1000;
 	fetch->max_bytes = (size_t)o->max_image_bytes;
 	fetch->allow_private = o->allow_private;
 	fetch->ignore_robots_tag = o->ignore_robots_tag;
 	fetch->pins = o->pins;
+	fetch->dns = o->dns;
 	return rc;
 }
 
 void fetch_opts_close(struct fetch_opts *o)
 {
+	dns_free(o->dns);
 	pins_free(o->pins);
 }

@@ -7,7 +7,7 @@
 #include "fetch/fetch.h"
 
 enum {
-	FETCH_OPTS_COUNT = 6, /* rows of fetch_opts_rows */
+	FETCH_OPTS_COUNT = 8, /* rows of fetch_opts_rows */
 };
 
 struct fetch_opts {
@@ -16,10 +16,13 @@ struct fetch_opts {
 	int64_t image_timeout_s;
 	int64_t max_image_bytes;
 	struct opt_list resolve;
+	const char *dns_how;
+	const char *root_hints;
 	bool allow_private;
 	bool ignore_robots_tag;
 	/* made by fetch_opts_open */
 	struct pins *pins;
+	struct dns *dns; /* dns_set_log is the command's */
 };
 
 /* The defaults. */

@@ -118,6 +118,7 @@ int worker_opts_open(struct worker_opts *o, struct cah_error *err)
 			     err);
 	if (rc != CAH_OK)
 		return rc;
+	dns_set_log(o->fetch.dns, o->log);
 	o->threads = worker_opts_threads(o->threads);
 	const struct clip_options clip = {.threads = (int)o->threads};
 	rc = clip_open(&o->clip, o->model, &clip, err);
@@ -144,8 +145,8 @@ void worker_opts_close(struct worker_opts *o)
 	decoders_free(o->decoders);
 	if (o->clip != NULL)
 		clip_close(o->clip);
-	log_free(o->log);
 	fetch_opts_close(&o->fetch);
+	log_free(o->log);
 	blocklist_free(o->blocked);
 	free(o->folder);
 }

@@ -111,6 +111,39 @@ bool address_is_public(const union address *address)
 	}
 }
 
+/* All of IPv6 but 2000::/3, and 6to4 whatever it carries. */
+static const struct block6 outside6[] = {
+	{{0x00}, 3}, {{0x40}, 2}, {{0x80}, 1}, {{0x20, 0x02}, 16}};
+
+static bool write_block6(char out[ADDRESS_BLOCK_TEXT],
+			 const struct block6 *block)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	(void)inet_ntop(AF_INET6, block->base, text, sizeof(text));
+	(void)snprintf(out, ADDRESS_BLOCK_TEXT, "%s/%d", text, block->bits);
+	return true;
+}
+
+bool address_special_block(char out[ADDRESS_BLOCK_TEXT], size_t i)
+{
+	const size_t count4 = sizeof(special4) / sizeof(special4[0]);
+	const size_t count6 = sizeof(special6) / sizeof(special6[0]);
+	char text[INET6_ADDRSTRLEN] = "";
+	if (i < count4) {
+		struct in_addr base = {.s_addr = htonl(special4[i].base)};
+		(void)inet_ntop(AF_INET, &base, text, sizeof(text));
+		(void)snprintf(out, ADDRESS_BLOCK_TEXT, "%s/%d", text,
+			       special4[i].bits);
+		return true;
+	}
+	i -= count4;
+	if (i < count6)
+		return write_block6(out, &special6[i]);
+	i -= count6;
+	return i < sizeof(outside6) / sizeof(outside6[0]) &&
+	       write_block6(out, &outside6[i]);
+}
+
 bool address_from_bytes(union address *out, const void *bytes, size_t len)
 {
 	memset(out, 0, sizeof(*out));

@@ -11,6 +11,7 @@
 
 enum {
 	ADDRESS_TEXT = INET6_ADDRSTRLEN + 2, /* with brackets and the NUL */
+	ADDRESS_BLOCK_TEXT = INET6_ADDRSTRLEN + 4, /* with "/128" */
 };
 
 union address {
@@ -24,6 +25,11 @@ union address {
  * shared, documentation, multicast, reserved use; IPv4 inside IPv6 (mapped,
  * 6to4, NAT64) is judged by the IPv4 address. */
 bool address_is_public(const union address *address);
+
+/* Writes block @i of those that are not public, as "10.0.0.0/8"; together they
+ * hold no address that address_is_public takes, and all others but for IPv4
+ * inside of IPv6. False past the last. */
+bool address_special_block(char out[ADDRESS_BLOCK_TEXT], size_t i);
 
 /* Reads an address as an URL's host has it: "127.0.0.1", "[::1]". False where
  * it is none (a name, for example). */

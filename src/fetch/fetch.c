@@ -21,7 +21,6 @@ struct fetch_options fetch_options_default(void)
 		.per_address = 128,
 		.max_rest_ms = 60000,
 		.retries = 2,
-		.dns_timeout_ms = 5000,
 		.connect_timeout_ms = 5000,
 		.total_timeout_ms = 20000,
 		.lowest_rate = 1024,
@@ -179,16 +178,21 @@ static bool copy_text(char **to, const char *from)
 	return from == NULL || *to != NULL;
 }
 
+static int make_dns(struct fetch *fetch, struct cah_error *err)
+{
+	struct dns_options options = dns_options_default();
+	options.allow_private = fetch->options.allow_private;
+	return dns_new(&fetch->dns, &options, err);
+}
+
 static int set_up(struct fetch *fetch, const struct fetch_options *options,
 		  struct cah_error *err)
 {
 	if (!copy_text(&fetch->user_agent, options->user_agent) ||
-	    !copy_text(&fetch->dns_server, options->dns_server) ||
 	    !copy_text(&fetch->ca_file, options->ca_file))
 		return cah_fail(err, CAH_ENOMEM, "fetch: out of memory");
 	fetch->options = *options;
 	fetch->options.user_agent = fetch->user_agent;
-	fetch->options.dns_server = fetch->dns_server;
 	fetch->options.ca_file = fetch->ca_file;
 	const char *agent = options->user_agent != NULL ? fetch->user_agent
 							: HTTP_USER_AGENT;
@@ -206,9 +210,9 @@ static int set_up(struct fetch *fetch, const struct fetch_options *options,
 	int rc = fetch_set_window(fetch, err);
 	if (rc == CAH_OK)
 		rc = loop_new(&fetch->loop, fetch->connections, err);
-	if (rc == CAH_OK)
-		rc = dns_new(&fetch->dns, fetch->dns_server,
-			     options->dns_timeout_ms, err);
+	fetch->dns = options->dns;
+	if (rc == CAH_OK && fetch->dns == NULL)
+		rc = make_dns(fetch, err);
 	if (rc == CAH_OK)
 		rc = sites_new(&fetch->sites,
 			       (size_t)fetch->most * FETCH_WINDOW, fetch, err);
@@ -225,7 +229,7 @@ int fetch_new(struct fetch **out, const struct fetch_options *options,
 	*out = NULL;
 	if (options->concurrency < 0 ||
 	    options->concurrency > CONCURRENCY_MAX || options->per_host < 1 ||
-	    options->dns_timeout_ms < 1 || options->connect_timeout_ms < 1 ||
+	    options->connect_timeout_ms < 1 ||
 	    options->total_timeout_ms < 1 || options->lowest_rate < 0 ||
 	    options->max_redirects < 0 || options->per_address < 1 ||
 	    options->host_delay_ms < 0 || options->address_delay_ms < 0 ||
@@ -257,7 +261,11 @@ void fetch_free(struct fetch *fetch)
 {
 	if (fetch == NULL)
 		return;
-	dns_free(fetch->dns);
+	/* What is still asked would call back into what is freed here. */
+	if (fetch->options.dns != NULL)
+		dns_forget(fetch->options.dns);
+	else
+		dns_free(fetch->dns);
 	sites_free(fetch->sites);
 	while (fetch->spare != NULL) {
 		struct transfer *transfer = fetch->spare;
@@ -269,7 +277,6 @@ void fetch_free(struct fetch *fetch)
 		close(fetch->wake);
 	curl_slist_free_all(fetch->setup.headers);
 	free(fetch->user_agent);
-	free(fetch->dns_server);
 	free(fetch->ca_file);
 	free(fetch);
 }

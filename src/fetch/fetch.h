@@ -9,6 +9,7 @@
 #include "base/fate.h"
 #include "base/queue.h"
 #include "fetch/address.h"
+#include "fetch/dns.h"
 
 #include <cah/error.h>
 #include <stdint.h>
@@ -37,7 +38,6 @@ struct fetch_options {
 				     ends with the fate of that answer */
 	int retries;              /* of what failed for a passing reason, when
 				     no other job waits */
-	int64_t dns_timeout_ms;
 	int64_t connect_timeout_ms;
 	int64_t total_timeout_ms; /* one image, with its look-ups and
 				     redirects; not what it waits for others */
@@ -56,10 +56,9 @@ struct fetch_options {
 	const char *user_agent;  /* NULL: the project's own */
 	const struct pins *pins; /* may be NULL; borrowed. No permission: a
 				    private address needs allow_private */
-	const char *dns_server;  /* ADDR[@PORT], or "recursive" to ask the
-				    authorities; NULL: as /etc/resolv.conf
-				    says */
-	const char *ca_file;     /* certificates; NULL: the system's */
+	struct dns *dns;     /* borrowed, one stage's at a time; NULL: one of
+				its own, with dns_options_default */
+	const char *ca_file; /* certificates; NULL: the system's */
 };
 
 struct fetch_options fetch_options_default(void);

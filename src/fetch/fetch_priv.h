@@ -45,7 +45,6 @@ struct task {
 struct fetch {
 	struct fetch_options options;
 	char *user_agent;
-	char *dns_server;
 	char *ca_file;
 	struct transfer_setup setup;
 	struct loop *loop;

@@ -74,6 +74,9 @@ static void on_known(const struct dns_answer *answer, void *arg)
 	struct fetch *fetch = site->owner;
 	site->state = SITE_KNOWN;
 	site->known_ms = clock_now_ms();
+	/* What the look-up waited for its turn is nobody's time. */
+	if (site->asked_ms < site->known_ms - answer->took_ms)
+		site->asked_ms = site->known_ms - answer->took_ms;
 	site->answer = *answer;
 	if (answer->fate == CAH_FATE_KEPT && !fetch->options.allow_private)
 		drop_private(site);
@@ -92,7 +95,8 @@ static bool know_at_once(struct dns_answer *answer, const struct fetch *fetch,
 {
 	struct slice host = slice_of(site->host);
 	const char *pin = pins_find(fetch->options.pins, host, site->port);
-	*answer = (struct dns_answer){.fate = CAH_FATE_KEPT, .count = 1};
+	*answer = (struct dns_answer){
+		.fate = CAH_FATE_KEPT, .count = 1, .keep_ms = INT64_MAX};
 	return address_parse(&answer->addresses[0],
 			     pin != NULL ? slice_of(pin) : host);
 }

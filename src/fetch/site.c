@@ -101,7 +101,7 @@ static void wake(struct sites *sites, struct site *site, int64_t now_ms)
 		sites->idle_count--;
 		site->place = SITE_NOWHERE;
 		if (site->state == SITE_KNOWN &&
-		    now_ms - site->known_ms > SITE_KEEP_MS)
+		    now_ms - site->known_ms > site->answer.keep_ms)
 			site->state = SITE_NEW;
 	}
 }

@@ -10,7 +10,6 @@
 
 enum {
 	SITE_IDLE_MAX = 4096,     /* sites kept that nobody waits for */
-	SITE_KEEP_MS = 60 * 1000, /* that addresses are kept for */
 };
 
 struct task;

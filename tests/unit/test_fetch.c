@@ -228,6 +228,7 @@ static bool answer(const struct hostile_request *request, void *arg)
 /* One run of the stage over the jobs. */
 struct bench {
 	struct hostile *server;
+	struct nameserver *names; /* where a test asks one */
 	struct site_state state;
 	struct fetch_options options;
 	struct queue *in;
@@ -263,12 +264,25 @@ static int tear_down(void **state)
 	struct bench *bench = *state;
 	for (int i = 0; i < bench->count; i++)
 		buf_fini(&bench->jobs[i].body);
+	dns_free(bench->options.dns);
+	if (bench->names != NULL)
+		nameserver_stop(bench->names);
 	hostile_stop(bench->server);
 	queue_free(bench->in);
 	queue_free(bench->out);
 	cancel_free(bench->cancel);
 	free(bench);
 	return 0;
+}
+
+/* Names are asked of a server of the test. */
+static void ask_names(struct bench *bench)
+{
+	struct dns_options options = dns_options_default();
+	bench->names = nameserver_start();
+	options.how = nameserver_address(bench->names);
+	options.timeout_ms = 1500;
+	assert_int_equal(dns_new(&bench->options.dns, &options, NULL), CAH_OK);
 }
 
 /* @fmt with the server's port where it has a %d. */
@@ -639,9 +653,8 @@ static void fetch__gives_all_back_when_cancelled(void **state)
 	struct bench *bench = *state;
 	pthread_t thread;
 	struct fetch *fetch;
-	struct nameserver *names = nameserver_start();
 	bench->options.concurrency = 8;
-	bench->options.dns_server = nameserver_address(names);
+	ask_names(bench);
 	for (int i = 0; i < 100; i++)
 		(void)add(bench,
 			  i % 10 ? HERE "/never" : "http://silent.example/");
@@ -652,7 +665,6 @@ static void fetch__gives_all_back_when_cancelled(void **state)
 		CAH_OK);
 	pthread_join(thread, NULL);
 	fetch_free(fetch);
-	nameserver_stop(names);
 	int count = 0;
 	for (struct fetch_job *job = queue_pop(bench->out); job != NULL;
 	     job = queue_pop(bench->out)) {
@@ -682,13 +694,10 @@ static void fetch__tells_failures_of_names_apart(void **state)
 		{"http://six.example:%d/", CAH_FATE_PRIVATE_ADDRESS, 0, 0},
 	};
 	struct bench *bench = *state;
-	struct nameserver *names = nameserver_start();
 	atomic_store(&loopback_is_public, true);
 	bench->options.allow_private = false;
-	bench->options.dns_timeout_ms = 1500;
-	bench->options.dns_server = nameserver_address(names);
+	ask_names(bench);
 	RUN_ROWS(bench, rows);
-	nameserver_stop(names);
 }
 
 static void fetch__knows_names_beyond_ascii(void **state)
@@ -714,15 +723,13 @@ static void fetch__knows_names_beyond_ascii(void **state)
 static void fetch__asks_once_for_a_name(void **state)
 {
 	struct bench *bench = *state;
-	struct nameserver *names = nameserver_start();
-	bench->options.dns_server = nameserver_address(names);
+	ask_names(bench);
 	for (int i = 0; i < 100; i++)
 		(void)add(bench, "http://ok.images.example:%d/size/1");
 	run(bench);
 	for (int i = 0; i < bench->count; i++)
 		check(&bench->jobs[i], CAH_FATE_KEPT);
-	assert_int_equal(nameserver_queries(names), 1);
-	nameserver_stop(names);
+	assert_int_equal(nameserver_queries(bench->names), 1);
 }
 
 static void fetch__refuses_limits_that_make_no_sense(void **state)
@@ -733,7 +740,7 @@ static void fetch__refuses_limits_that_make_no_sense(void **state)
 	assert_int_equal(fetch_new(&fetch, &bench->options, NULL),
 			 CAH_EINVALID);
 	bench->options.concurrency = 1;
-	bench->options.dns_server = "nonsense";
+	bench->options.max_redirects = -1;
 	assert_int_equal(fetch_new(&fetch, &bench->options, NULL),
 			 CAH_EINVALID);
 	assert_null(fetch);
