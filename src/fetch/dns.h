@@ -26,11 +26,13 @@ enum {
 struct dns;
 
 struct dns_options {
-	const char *how; /* "recursive": from the root down, by ourselves;
-			    "system": the servers of /etc/resolv.conf;
-			    ADDR[@PORT],..: those servers;
-			    "auto": the better of the first two, found out by
-			    asking both for the first names */
+	const char *how;    /* "recursive": from the root down, by ourselves;
+			       "system": the servers of /etc/resolv.conf;
+			       ADDR[@PORT],..: those servers;
+			       "auto": the better of the first two, found out by
+			       asking both for the first names */
+	const char *system; /* ADDR[@PORT],.. that "system" stands for;
+			       NULL: those of /etc/resolv.conf */
 	const char *root_hints; /* a zone file with the root's name servers;
 				   NULL: those of the internet */
 	int64_t timeout_ms;     /* of one look-up */

@@ -167,9 +167,11 @@ static int use(struct resolver *resolver, const char *how,
 {
 	if (strcmp(how, "recursive") == 0)
 		return use_authorities(resolver, options, err);
-	if (strcmp(how, "system") == 0)
-		return use_system(resolver, err);
-	return use_servers(resolver, how, err);
+	if (strcmp(how, "system") != 0)
+		return use_servers(resolver, how, err);
+	if (options->system != NULL)
+		return use_servers(resolver, options->system, err);
+	return use_system(resolver, err);
 }
 
 int resolver_new(struct resolver **out, const char *how,

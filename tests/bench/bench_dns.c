@@ -1,7 +1,13 @@
 /* Looks the names of a list up, all at once, and prints a JSON object: how
  * long it took, at what cost of this process, and what became of them.
  *
- *     bench_dns NAMES.TXT auto|recursive|system|ADDR[@PORT],.. [ROOT_HINTS] */
+ *     bench_dns [OPTIONS] NAMES.TXT auto|recursive|system|ADDR[@PORT],..
+ *
+ *     -r FILE    root hints
+ *     -s ADDR    what "system" asks
+ *     -t MS      for one look-up
+ *     -p         name servers of private addresses are not asked
+ *     -v         before that a line for each name: NAME FATE WHY */
 #include "base/clock.h"
 #include "fetch/dns.h"
 
@@ -9,19 +15,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum {
 	NAMES_MAX = 1000000,
 	LINE_MAX_BYTES = 512,
 };
 
+struct name {
+	char *text;
+	struct bench *bench;
+};
+
 struct bench {
 	struct dns *dns;
 	struct log *log;
-	char **names;
+	struct name *names;
 	int count;
 	int done;
 	int64_t took_ms; /* of all */
+	bool tells_each;
 	struct fate_counts fates;
 };
 
@@ -34,7 +47,8 @@ static int read_list(struct bench *bench, const char *path)
 	while (bench->count < NAMES_MAX &&
 	       fgets(line, sizeof(line), file) != NULL) {
 		line[strcspn(line, "\r\n")] = '\0';
-		bench->names[bench->count++] = strdup(line);
+		bench->names[bench->count].bench = bench;
+		bench->names[bench->count++].text = strdup(line);
 	}
 	(void)fclose(file);
 	return 0;
@@ -42,18 +56,29 @@ static int read_list(struct bench *bench, const char *path)
 
 static void on_answer(const struct dns_answer *answer, void *arg)
 {
-	struct bench *bench = arg;
+	const struct name *name = arg;
+	struct bench *bench = name->bench;
+	char address[ADDRESS_TEXT];
 	bench->done++;
 	bench->took_ms += answer->took_ms;
 	bench->fates.n[answer->fate]++;
+	if (!bench->tells_each)
+		return;
+	printf("%s %s ", name->text, fate_key(answer->fate));
+	if (answer->fate != CAH_FATE_KEPT) {
+		printf("%s\n", answer->detail);
+		return;
+	}
+	address_write(address, &answer->addresses[0]);
+	printf("%s: %s\n", name->text, address);
 }
 
 static int look_up(struct bench *bench, struct cah_error *err)
 {
 	int rc = CAH_OK;
 	for (int i = 0; i < bench->count && rc == CAH_OK; i++)
-		rc = dns_ask(bench->dns, bench->names[i], clock_now_ms(),
-			     on_answer, bench, err);
+		rc = dns_ask(bench->dns, bench->names[i].text, clock_now_ms(),
+			     on_answer, &bench->names[i], err);
 	while (rc == CAH_OK && bench->done < bench->count) {
 		struct pollfd polled = {.fd = dns_fd(bench->dns),
 					.events = POLLIN};
@@ -86,22 +111,48 @@ static void report(const struct bench *bench, double s)
 	printf("}}\n");
 }
 
+/* False where the usage is wrong; optind is at the first operand. */
+static bool read_options(struct dns_options *options, struct bench *bench,
+			 int argc, char **argv)
+{
+	for (int c; (c = getopt(argc, argv, "r:s:t:pv")) != -1;) {
+		switch (c) {
+		case 'r':
+			options->root_hints = optarg;
+			break;
+		case 's':
+			options->system = optarg;
+			break;
+		case 't':
+			options->timeout_ms = strtoll(optarg, NULL, 10);
+			break;
+		case 'p':
+			options->allow_private = false;
+			break;
+		case 'v':
+			bench->tells_each = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return argc - optind == 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench bench = {0};
 	struct cah_error err = {0};
 	struct dns_options options = dns_options_default();
-	if (argc != 3 && argc != 4) {
-		fprintf(stderr,
-			"usage: bench_dns NAMES.TXT HOW [ROOT_HINTS]\n");
+	options.allow_private = true;
+	if (!read_options(&options, &bench, argc, argv)) {
+		fprintf(stderr, "usage: bench_dns [OPTIONS] NAMES.TXT HOW\n");
 		return 2;
 	}
-	options.how = argv[2];
-	options.root_hints = argc == 4 ? argv[3] : NULL;
-	options.allow_private = true;
+	options.how = argv[optind + 1];
 	bench.names = calloc(NAMES_MAX, sizeof(*bench.names));
-	if (bench.names == NULL || read_list(&bench, argv[1]) != 0) {
-		fprintf(stderr, "bench_dns: %s cannot be read\n", argv[1]);
+	if (bench.names == NULL || read_list(&bench, argv[optind]) != 0) {
+		fprintf(stderr, "bench_dns: %s cannot be read\n", argv[optind]);
 		free(bench.names);
 		return 1;
 	}
@@ -120,7 +171,7 @@ int main(int argc, char **argv)
 	dns_free(bench.dns);
 	log_free(bench.log);
 	for (int i = 0; i < bench.count; i++)
-		free(bench.names[i]);
+		free(bench.names[i].text);
 	free(bench.names);
 	return rc == CAH_OK ? 0 : 1;
 }

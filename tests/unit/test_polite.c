@@ -1,6 +1,7 @@
 /* How the fetch stage treats the servers that it asks: tries, rests, spacing
  * and places. */
 #include "base/clock.h"
+#include "fetch/dns.h"
 #include "fetch/fetch.h"
 #include "hostile.h"
 #include "nameserver.h"
@@ -279,11 +280,14 @@ static void fetch__asks_for_a_name_again(void **state)
 	struct bench *bench = *state;
 	struct nameserver *names = nameserver_start();
 	bench->options.pins = NULL;
-	bench->options.dns_server = nameserver_address(names);
+	struct dns_options options = dns_options_default();
+	options.how = nameserver_address(names);
+	assert_int_equal(dns_new(&bench->options.dns, &options, NULL), CAH_OK);
 	bench->options.retries = 1;
 	(void)add(bench, "fail.example", "200");
 	run(bench);
 	check(&bench->jobs[0], CAH_FATE_DNS_FAILED, 2);
+	dns_free(bench->options.dns);
 	nameserver_stop(names);
 }
 
