@@ -298,6 +298,13 @@ static void refuse(struct lookup *lookup)
 	lookup->asked_ms = dns->now_ms - dns->timeout_ms;
 }
 
+/* The root, which "" is, has no address. */
+static bool can_be_name(const struct lookup *lookup)
+{
+	size_t len = strlen(lookup->name);
+	return len > 0 && len <= DNS_NAME_MAX;
+}
+
 /* Until it is known that one way works at all, no name bets on it. */
 static int flight_max(const struct dns *dns)
 {
@@ -314,6 +321,10 @@ static void take_off(struct dns *dns)
 		TAILQ_INSERT_TAIL(&dns->flight, lookup, link);
 		dns->untold++;
 		lookup->asked_ms = dns->now_ms;
+		if (!can_be_name(lookup)) {
+			refuse(lookup);
+			continue;
+		}
 		bool is_raced =
 			is_racing(dns) && race_takes(&dns->race, dns->now_ms);
 		int leader = is_racing(dns) ? race_leader(&dns->race)
@@ -330,15 +341,16 @@ static struct lookup *find_or_make(struct dns *dns, const char *name,
 				   struct cah_error *err)
 {
 	uint64_t value;
-	if (table_get(dns->names, slice_of(name), &value))
+	/* Of what is too long for a name its beginning will do. */
+	struct slice key = {name, strnlen(name, DNS_NAME_MAX + 1)};
+	if (table_get(dns->names, key, &value))
 		return (struct lookup *)(uintptr_t)value;
-	size_t size = strlen(name) + 1;
-	struct lookup *lookup = calloc(1, sizeof(*lookup) + size);
+	struct lookup *lookup = calloc(1, sizeof(*lookup) + key.len + 1);
 	if (lookup == NULL) {
 		(void)cah_fail(err, CAH_ENOMEM, "dns: out of memory");
 		return NULL;
 	}
-	memcpy(lookup->name, name, size);
+	memcpy(lookup->name, key.data, key.len);
 	lookup->dns = dns;
 	for (int i = 0; i < RACE_LANES; i++) {
 		struct lane *lane = &lookup->lanes[i];
@@ -347,8 +359,7 @@ static struct lookup *find_or_make(struct dns *dns, const char *name,
 		lane->question.done = on_answer;
 	}
 	STAILQ_INIT(&lookup->waiters);
-	int rc = table_set(dns->names, slice_of(name),
-			   (uint64_t)(uintptr_t)lookup, NULL);
+	int rc = table_set(dns->names, key, (uint64_t)(uintptr_t)lookup, NULL);
 	if (rc != CAH_OK) {
 		free(lookup);
 		(void)cah_fail(err, rc, "dns: no room for another name");
@@ -402,7 +413,10 @@ static void expire(struct dns *dns)
 		bool was_asked = first->is_told || is_open(first);
 		for (int i = 0; i < RACE_LANES; i++)
 			cancel_lane(first, i);
-		if (!was_asked)
+		if (!can_be_name(first))
+			tell_failure(first, CAH_FATE_NO_SUCH_HOST,
+				     "cannot be a name");
+		else if (!was_asked)
 			tell_failure(first, CAH_FATE_INTERNAL,
 				     "libunbound takes no question");
 		else if (!first->is_told)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unbound.h>
 #include <unistd.h>
@@ -133,6 +134,19 @@ static int use_authorities(struct resolver *resolver,
 	return CAH_OK;
 }
 
+/* What follows an address: nothing, or @PORT. libunbound looks at the address
+ * only. */
+static bool has_good_port(const char *server)
+{
+	const char *at = strchr(server, '@');
+	if (at == NULL)
+		return true;
+	char *end;
+	unsigned long port = strtoul(at + 1, &end, 10);
+	return at[1] >= '0' && at[1] <= '9' && *end == '\0' && port >= 1 &&
+	       port <= UINT16_MAX;
+}
+
 static int use_servers(struct resolver *resolver, const char *list,
 		       struct cah_error *err)
 {
@@ -151,8 +165,8 @@ static int use_servers(struct resolver *resolver, const char *list,
 					list);
 		memcpy(server, at, len);
 		server[len] = '\0';
-		int ub = ub_ctx_set_fwd(resolver->ctx, server);
-		if (ub != 0)
+		if (!has_good_port(server) ||
+		    ub_ctx_set_fwd(resolver->ctx, server) != 0)
 			return cah_fail(err, CAH_EINVALID,
 					"name server %s: not auto, recursive, "
 					"system or ADDR[@PORT]",

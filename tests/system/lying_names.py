@@ -116,16 +116,20 @@ LIES = {
 }
 
 
-def answers(data):
+def answers(data, everything=None):
     q = Question(data)
-    label = q.name.partition(".")[0]
+    label = everything or q.name.partition(".")[0]
     if label.startswith("chain"):
         return q, step(q)
     return q, LIES.get(label, LIES["nosuch"])(q)
 
 
 class LyingServer:
-    """A context; `upstream` is its address, as `--dns` wants it."""
+    """A context; `upstream` is its address, as `--dns` wants it. `everything`:
+    what it does whatever the first label is."""
+
+    def __init__(self, everything=None):
+        self.everything = everything
 
     def __enter__(self):
         # The same number for both: whoever has a port of UDP mostly gets TCP's too.
@@ -153,7 +157,7 @@ class LyingServer:
                 return
             if not data:
                 return
-            q, messages = answers(data)
+            q, messages = answers(data, self.everything)
             self.asked.append(q.name)
             for message in messages:
                 if len(message) > UDP_MAX:
@@ -169,6 +173,7 @@ class LyingServer:
             with client, contextlib.suppress(OSError):
                 client.settimeout(5)
                 (size,) = struct.unpack(">H", client.recv(2, socket.MSG_WAITALL))
-                _, messages = answers(client.recv(size, socket.MSG_WAITALL))
+                data = client.recv(size, socket.MSG_WAITALL)
+                _, messages = answers(data, self.everything)
                 for message in messages:
                     client.sendall(struct.pack(">H", len(message)) + message)
