@@ -98,7 +98,8 @@ static void stay_alive(void)
 static void eat_memory(void)
 {
 	size_t eaten = 0;
-	void *piece;
+	/* Volatile, so that no compiler leaves out what nobody reads. */
+	char *volatile piece;
 	while ((piece = malloc(FAR / 4)) != NULL) {
 		memset(piece, WHITE, FAR / 64);
 		eaten += FAR / 4;

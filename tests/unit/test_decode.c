@@ -144,7 +144,8 @@ static void check_same(struct fixture *f, struct slice file,
 	static uint8_t here[PIXELS];
 	struct decoders_fitted a;
 	struct decoders_fitted b;
-	const struct image_limits limits = any_size();
+	struct image_limits limits = any_size();
+	limits.to_srgb = true;
 	const struct decoders_job job = {.bytes = file, .limits = &limits};
 	memset(there, 1, sizeof(there));
 	memset(here, 2, sizeof(here));
@@ -198,6 +199,7 @@ static void check_same_file(struct fixture *f, struct slice file,
 	enum fate here;
 	struct image_limits limits = any_size();
 	limits.keep_truncated = true;
+	limits.to_srgb = true;
 	const struct decoders_job job = {.bytes = file, .limits = &limits};
 	assert_int_equal(
 		decoders_make(&a, &there, f->decoders, &job, recipe, NULL),
