@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
-from conftest import BusyServer, Site
+from conftest import ROOT, BusyServer, Site
 from PIL import Image, ImageDraw
 
 COUNT = 12  # pictures of the site
@@ -496,6 +496,21 @@ def test_pictures_are_the_same_without_the_sandbox(fetch, urls, tmp_path):
     assert table(tmp_path / "a") == table(tmp_path / "b")
     pairs = zip(samples(tmp_path / "a"), samples(tmp_path / "b"), strict=True)
     assert all(a["jpg"] == b["jpg"] for a, b in pairs)
+
+
+def test_profiles_are_followed_within_the_sandbox(fetch, web, tmp_path):
+    profile = (ROOT / "tests/fuzz/corpus/image/profile.png").read_bytes()
+    web.put("profile.png", profile)
+    (tmp_path / "l.txt").write_text(f"{web.url}/profile.png\n")
+    shapes = ("--resize", "no", "--encode-format", "png", "--min-side", 1)
+    pictures = []
+    for n, args in enumerate([(), ("--to-srgb",), ("--to-srgb", "--no-sandbox")]):
+        fetch(tmp_path / "l.txt", *shapes, *args, out=tmp_path / str(n))
+        (row,) = table(tmp_path / str(n))
+        assert row["fate"] == "kept", row
+        pictures.append(samples(tmp_path / str(n))[0]["png"])
+    plain, there, here = pictures
+    assert there == here != plain
 
 
 # ------------------------------------------------------ stops and goes on
