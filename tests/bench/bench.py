@@ -23,6 +23,7 @@ import decode_bench
 import dedup_bench
 import fetch_bench
 import image_bench
+import site_bench
 import tracker_bench
 import wat_bench
 import whole_bench
@@ -36,6 +37,7 @@ BENCHES = {
     "decode": decode_bench,
     "clip": clip_bench,
     "fetch": fetch_bench,
+    "site": site_bench,
     "whole": whole_bench,
 }
 

@@ -16,7 +16,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent
 LOOK_MS = 20  # how often the memory of a running process is read
-LONGEST_S = 300  # of one process
+LONGEST_S = 900  # of one process
 
 LESS, MORE = "less", "more"  # which is better
 

@@ -16,6 +16,7 @@ ROWS = {
     "decode": 6,  # two numbers of threads, and cah run
     "clip": 4,  # images and texts, two engines
     "fetch": 2,
+    "site": 4,  # without img2dataset: rates, memory, a narrow link
     "whole": 9,  # three runs: speed, processor time, memory
 }
 
