@@ -84,7 +84,8 @@ FUZZ_SECONDS ?= 60
 fuzz: | deps
 	tools/fuzz $(FUZZ_SECONDS)
 
-# BENCH=wat, dedup, tracker, image, decode, clip, fetch, site or whole: that one alone.
+# BENCH=wat, dedup, tracker, image, decode, clip, dns, fetch, site or whole: that
+# one alone.
 bench: all
 	$(PYTHON) tests/bench/bench.py --build $(BUILD) $(if $(BENCH),--only $(BENCH))
 

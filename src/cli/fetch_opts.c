@@ -2,9 +2,15 @@
 
 #include "base/fail.h"
 #include "fetch/header.h"
+#include "fetch/http.h"
+
+#include <stdio.h>
 
 enum {
 	CONCURRENCY_MAX = 10000,
+	RETRIES_MAX = 10,
+	REDIRECTS_MAX = 30,
+	HOST_DELAY_MAX_MS = 60000,
 };
 
 void fetch_opts_init(struct fetch_opts *o)
@@ -15,6 +21,11 @@ void fetch_opts_init(struct fetch_opts *o)
 		.dns_how = dns_options_default().how,
 		.image_timeout_s = fetch.total_timeout_ms / 1000,
 		.max_image_bytes = (int64_t)fetch.max_bytes,
+		.max_redirects = fetch.max_redirects,
+		.retries = fetch.retries,
+		.per_host = fetch.per_host,
+		.per_address = fetch.per_address,
+		.host_delay_ms = fetch.host_delay_ms,
 	};
 }
 
@@ -27,6 +38,21 @@ void fetch_opts_rows(struct opt *rows, struct fetch_opts *o)
 		 OPT_INT, &o->image_timeout_s, 1, 3600},
 		{"max-image-bytes", "BYTES", "largest image file", OPT_INT,
 		 &o->max_image_bytes, 5000, 1 << 28},
+		{"max-redirects", "N", "followed for one image", OPT_INT,
+		 &o->max_redirects, 0, REDIRECTS_MAX},
+		{"retries", "N", "of what failed for a passing reason", OPT_INT,
+		 &o->retries, 0, RETRIES_MAX},
+		{"per-host", "N", "downloads at once from one host", OPT_INT,
+		 &o->per_host, 1, CONCURRENCY_MAX},
+		{"per-address", "N",
+		 "the same from one address, whatever its hosts", OPT_INT,
+		 &o->per_address, 1, CONCURRENCY_MAX},
+		{"host-delay", "MS",
+		 "between the beginnings of two requests to one host", OPT_INT,
+		 &o->host_delay_ms, 0, HOST_DELAY_MAX_MS},
+		{"contact", "TEXT",
+		 "a URL or address for who wants to complain, in User-Agent",
+		 OPT_TEXT, &o->contact, 0, 0},
 		{"resolve", "HOST:PORT:ADDR", "use ADDR for HOST, as curl does",
 		 OPT_LIST, &o->resolve, 0, 0},
 		{"dns", "HOW",
@@ -58,6 +84,26 @@ static int read_concurrency(int *out, const char *text, struct cah_error *err)
 	return CAH_OK;
 }
 
+/* It becomes a comment of User-Agent (RFC 9110, 10.1.5), which no bracket may
+ * end before its time. */
+static int read_contact(struct fetch_opts *o, struct cah_error *err)
+{
+	size_t len = strlen(o->contact);
+	if (len == 0 || len > FETCH_CONTACT_MAX)
+		return cah_fail(err, CAH_EINVALID,
+				"--contact: must have 1 to %d bytes, not %zu",
+				FETCH_CONTACT_MAX, len);
+	for (const char *c = o->contact; *c != '\0'; c++)
+		if (*c < '!' || *c > '~' || strchr("()\\\"", *c) != NULL)
+			return cah_fail(err, CAH_EINVALID,
+					"--contact: %s: not a URL or address "
+					"in visible ASCII, without brackets",
+					o->contact);
+	(void)snprintf(o->user_agent, sizeof(o->user_agent), "%s (+%s)",
+		       HTTP_USER_AGENT, o->contact);
+	return CAH_OK;
+}
+
 /* One for all shards: the next one's names are known in part. */
 static int make_dns(struct fetch_opts *o, struct cah_error *err)
 {
@@ -77,8 +123,16 @@ int fetch_opts_open(struct fetch_opts *o, struct fetch_options *fetch,
 	if (rc == CAH_OK)
 		rc = pins_new(&o->pins, o->resolve.values, o->resolve.count,
 			      err);
+	if (rc == CAH_OK && o->contact != NULL)
+		rc = read_contact(o, err);
 	if (rc == CAH_OK)
 		rc = make_dns(o, err);
+	fetch->user_agent = o->contact != NULL ? o->user_agent : NULL;
+	fetch->max_redirects = (int)o->max_redirects;
+	fetch->retries = (int)o->retries;
+	fetch->per_host = (int)o->per_host;
+	fetch->per_address = (int)o->per_address;
+	fetch->host_delay_ms = o->host_delay_ms;
 	fetch->total_timeout_ms = o->image_timeout_s * 1000;
 	fetch->max_bytes = (size_t)o->max_image_bytes;
 	fetch->allow_private = o->allow_private;

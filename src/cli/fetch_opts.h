@@ -7,7 +7,9 @@
 #include "fetch/fetch.h"
 
 enum {
-	FETCH_OPTS_COUNT = 8, /* rows of fetch_opts_rows */
+	FETCH_OPTS_COUNT = 14,   /* rows of fetch_opts_rows */
+	FETCH_CONTACT_MAX = 200, /* bytes */
+	FETCH_AGENT_MAX = 256,   /* bytes, with the NUL */
 };
 
 struct fetch_opts {
@@ -15,12 +17,19 @@ struct fetch_opts {
 	const char *concurrency; /* a number, or auto */
 	int64_t image_timeout_s;
 	int64_t max_image_bytes;
+	int64_t max_redirects;
+	int64_t retries;
+	int64_t per_host;
+	int64_t per_address;
+	int64_t host_delay_ms;
+	const char *contact; /* NULL: none */
 	struct opt_list resolve;
 	const char *dns_how;
 	const char *root_hints;
 	bool allow_private;
 	bool ignore_robots_tag;
 	/* made by fetch_opts_open */
+	char user_agent[FETCH_AGENT_MAX];
 	struct pins *pins;
 	struct dns *dns; /* dns_set_log is the command's */
 };

@@ -241,6 +241,12 @@ static struct codec_least least_of(const struct image_recipe *recipe)
 		least.shorter_side = recipe->size;
 		break;
 	case IMAGE_RESIZE_NO:
+		/* A JPEG that is kept as it is must be whole; of its pixels
+		 * nobody sees one. */
+		if (recipe->skip_reencode && recipe->format == IMAGE_JPEG &&
+		    !recipe->wants_phash)
+			least.shorter_side = 1;
+		break;
 	case IMAGE_RESIZE_COUNT:
 		break;
 	}

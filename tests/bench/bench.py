@@ -21,6 +21,7 @@ import time
 import clip_bench
 import decode_bench
 import dedup_bench
+import dns_bench
 import fetch_bench
 import image_bench
 import site_bench
@@ -36,6 +37,7 @@ BENCHES = {
     "image": image_bench,
     "decode": decode_bench,
     "clip": clip_bench,
+    "dns": dns_bench,
     "fetch": fetch_bench,
     "site": site_bench,
     "whole": whole_bench,

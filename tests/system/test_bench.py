@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import BUILD, ROOT
+from nameservers import can_serve_port_53
 
 ROWS = {
     "wat": 21,  # three modes of a small file, and of a whole one
@@ -15,6 +16,7 @@ ROWS = {
     "image": 4,  # three formats, and all
     "decode": 6,  # two numbers of threads, and cah run
     "clip": 4,  # images and texts, two engines
+    "dns": 1 + can_serve_port_53(),  # forwarded, and from the root down
     "fetch": 2,
     "site": 4,  # without img2dataset: rates, memory, a narrow link
     "whole": 9,  # three runs: speed, processor time, memory
