@@ -375,7 +375,7 @@ int dns_ask(struct dns *dns, const char *name, int64_t now_ms, dns_done_fn done,
 	struct waiter *waiter = malloc(sizeof(*waiter));
 	if (waiter == NULL)
 		return cah_fail(err, CAH_ENOMEM, "dns: out of memory");
-	struct cah_error own;
+	struct cah_error own = {0};
 	if (err == NULL)
 		err = &own;
 	struct lookup *lookup = find_or_make(dns, name, err);
@@ -405,11 +405,14 @@ static void cancel_lane(struct lookup *lookup, int i)
 
 static void expire(struct dns *dns)
 {
-	struct lookup *first = TAILQ_FIRST(&dns->flight);
-	/* The analyzer does not see that the list forgets its first.
-	 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-	while (first != NULL &&
-	       first->asked_ms + dns->timeout_ms <= dns->now_ms) {
+	for (;;) {
+		struct lookup *first = TAILQ_FIRST(&dns->flight);
+		if (first == NULL)
+			return;
+		/* The analyzer does not see that the list forgets its first.
+		 * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		if (first->asked_ms + dns->timeout_ms > dns->now_ms)
+			return;
 		bool was_asked = first->is_told || is_open(first);
 		for (int i = 0; i < RACE_LANES; i++)
 			cancel_lane(first, i);
@@ -423,7 +426,6 @@ static void expire(struct dns *dns)
 			tell_failure(first, CAH_FATE_DNS_TIMEOUT,
 				     "no answer in time");
 		end(first);
-		first = TAILQ_FIRST(&dns->flight);
 	}
 }
 
